@@ -1,0 +1,124 @@
+"""From a structure of parameters to writable blocks, and from claimed gradients to one a block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.parameters import Array, Parameter, Scalar, require_floating
+from ..core.result import Finding
+from ..core.structure import Leaf, as_gradient, flatten, match, rebuild
+from ..core.tied import tie
+from ..errors import SubjectError
+
+
+class Blocks:
+    """The parameters of a subject.
+
+    Parameters
+    ----------
+    tree : object
+        The structure as the subject hands it out.
+    copies : bool
+        Work on copies, because moving the subject's own numbers does not reach its loss.
+
+    Attributes
+    ----------
+    parameters : list of Parameter
+        What is moved; tied arrays appear once.
+    notes : list of Finding
+        What was noticed, such as tied weights.
+    """
+
+    def __init__(self, tree: Any, *, copies: bool = False) -> None:
+        self.tree = tree
+        self.leaves = flatten(tree)
+        if not self.leaves:
+            raise SubjectError(
+                "params holds no parameter at all, so nothing can be checked; is it filled only"
+                " later (by a first forward pass, by fit)?"
+            )
+        for leaf in self.leaves:
+            require_floating(leaf)
+        self.copies = copies
+        arrays = [self._array_of(leaf) for leaf in self.leaves]
+        names = [leaf.name for leaf in self.leaves]
+        self._groups = tie(names, arrays)
+        self._arrays = arrays
+        self.parameters: list[Parameter] = []
+        self.notes: list[Finding] = []
+        for group in self._groups:
+            first = group.members[0]
+            array = arrays[first]
+            if array is None:
+                self.parameters.append(Scalar(self.leaves[first]))
+            else:
+                self.parameters.append(Parameter(names[first], array))
+            if len(group.members) > 1:
+                self.notes.append(_tied([names[m] for m in group.members]))
+
+    def _array_of(self, leaf: Leaf) -> Any:
+        if self.copies:
+            return np.array(leaf.value)
+        return leaf.value if leaf.is_array else None
+
+    def current(self) -> Any:
+        """The structure with the values of now, for subjects that work on what they are given."""
+        if not self.copies:
+            return self.tree
+        pairs = zip(self.leaves, self._arrays, strict=True)
+        return rebuild(self.tree, iter([_like(leaf, array) for leaf, array in pairs]))
+
+    def gather(self, claimed: Any) -> list[Array]:
+        """Claimed gradients, flat, one for each block; parts of tied parameters are summed."""
+        values = match(self.tree, claimed)
+        gradients = [
+            as_gradient(value, leaf.name, np.shape(leaf.value))
+            for leaf, value in zip(self.leaves, values, strict=True)
+        ]
+        return [group.total(gradients) for group in self._groups]
+
+    def unwritable(self, again: Any) -> str | None:
+        """Why moving the entries in place would not reach the subject; None if it does.
+
+        Parameters
+        ----------
+        again : object
+            The structure, handed out a second time.
+        """
+        second = {leaf.name: leaf for leaf in flatten(again)}
+        for leaf in self.leaves:
+            twin = second.get(leaf.name)
+            if not leaf.is_array:
+                if not leaf.in_mutable_container:
+                    return f"{leaf.name} is a {type(leaf.value).__name__} in no mutable container"
+                if twin is None or twin.container is not leaf.container:
+                    return f"params hands out {leaf.name} in a new container each time"
+            elif not leaf.value.flags.writeable:
+                return f"{leaf.name} is read-only"
+            elif twin is None or not _same_memory(leaf.value, twin.value):
+                return f"params hands out a new copy of {leaf.name} each time"
+        return None
+
+
+def flat(gradients: Sequence[Array]) -> list[Array]:
+    return [gradient.reshape(-1) for gradient in gradients]
+
+
+def _same_memory(a: Any, b: Any) -> bool:
+    return a is b or a.size == 0 or (isinstance(b, np.ndarray) and np.may_share_memory(a, b))
+
+
+def _like(leaf: Leaf, array: Any) -> Any:
+    return array if leaf.is_array else type(leaf.value)(array[()])
+
+
+def _tied(names: list[str]) -> Finding:
+    return Finding(
+        "tied",
+        tuple(names),
+        f"{' and '.join(names)} are the same memory (tied weights): moved once, as"
+        f" {names[0]}, and compared with the sum of their gradients",
+    )

@@ -1,0 +1,183 @@
+"""Any object with the hooks ``params``, ``grads``, ``loss``, under these or other names."""
+
+from __future__ import annotations
+
+import inspect
+from operator import attrgetter
+from typing import Any
+
+from ..core.problem import Problem
+from ..core.structure import listed
+from ..errors import SubjectError
+from ..settings import Settings
+from .blocks import Blocks
+
+_MISSING = object()
+
+
+def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
+    """A problem made of an object's hooks; ``settings.hooks`` gives their names on the object."""
+    hooks = Hooks(subject, args, settings)
+    blocks = hooks.blocks()
+    return Problem(
+        parameters=blocks.parameters,
+        loss=hooks.loss_of(blocks),
+        grads=lambda: blocks.gather(hooks.claimed()),
+        roots=[("self", subject), ("loss", hooks.get("loss")), ("args", args)],
+        put_back=(lambda: hooks.write_back(blocks.tree)) if blocks.copies else None,
+        in_place=not blocks.copies,
+        notes=blocks.notes,
+        title=type(subject).__qualname__,
+    )
+
+
+class Hooks:
+    """The hooks of one object."""
+
+    def __init__(self, subject: Any, args: tuple[Any, ...], settings: Settings) -> None:
+        self.subject, self.args, self.names = subject, args, settings.hooks
+        self.before_each = settings.before_each
+        self.latest: Any = None
+        if subject is None:
+            raise SubjectError("there is nothing to check: got None; hand over the object itself")
+        if isinstance(subject, type):
+            raise SubjectError(f"{subject.__name__} is a class: hand over an instance of it")
+        for hook in ("loss", "params"):
+            if self.get(hook) is _MISSING:
+                raise SubjectError(self._missing(hook))
+        if not callable(self.get("loss")):
+            raise SubjectError(
+                f"{self._called('loss')} is of type {type(self.get('loss')).__name__}: it must be"
+                " a method, called again at every moved point"
+            )
+
+    def name(self, hook: str) -> str:
+        return self.names.get(hook, hook)
+
+    def get(self, hook: str) -> Any:
+        """The hook, or ``_MISSING``; an AttributeError raised inside a property is let through."""
+        name = self.name(hook)
+        try:
+            return attrgetter(name)(self.subject)
+        except AttributeError:
+            if "." not in name and inspect.getattr_static(self.subject, name, None) is not None:
+                raise
+            return _MISSING
+
+    def params(self) -> Any:
+        value = self.get("params")
+        is_method = callable(value) and not hasattr(value, "__array__")
+        return listed(value() if is_method else value)
+
+    def blocks(self) -> Blocks:
+        """The parameters: the object's own arrays if moving them can reach its loss, else copies.
+
+        Raises
+        ------
+        SubjectError
+            If only copies are handed out and nothing writes them back.
+        """
+        blocks = Blocks(self.params())
+        reason = blocks.unwritable(self.params())
+        if reason is None:
+            return blocks
+        if self._writer() is None:
+            raise SubjectError(
+                f"{reason}, so moving it does not reach the loss, and the check would measure"
+                " zeros. Hand out the arrays that the loss reads, or give the object a settable"
+                " params or a method set_params(params) by which values are written back."
+            )
+        return Blocks(blocks.tree, copies=True)
+
+    def _writer(self) -> Any:
+        """The function that writes a whole structure back; None where there is none."""
+        set_params = self.get("set_params")
+        if callable(set_params):
+            return set_params
+        name = self.name("params")
+        static = inspect.getattr_static(self.subject, name, None)
+        settable = isinstance(static, property) and static.fset is not None
+        if settable or name in getattr(self.subject, "__dict__", {}):
+            return lambda tree: setattr(self.subject, name, tree)
+        return None
+
+    def write_back(self, tree: Any) -> None:
+        self._writer()(tree)
+
+    def loss_of(self, blocks: Blocks) -> Any:
+        """``loss()`` at the current content of `blocks`."""
+        method, args, before_each = self.get("loss"), self.args, self.before_each
+        write = self._writer() if blocks.copies else None
+
+        def loss() -> Any:
+            if write is not None:
+                write(blocks.current())
+            if before_each is not None:
+                before_each()
+            value = method(*args)
+            if type(value) is tuple:
+                self.latest = value
+                return value[0]
+            return value
+
+        return loss
+
+    def claimed(self) -> Any:
+        """The gradients, in the object's own structure, after ``loss()`` was called."""
+        grads = self.get("grads")
+        if grads is _MISSING and isinstance(self.latest, tuple) and len(self.latest) == 2:
+            return self.latest[1]
+        if callable(grads) and not hasattr(grads, "__array__"):
+            return self._call_grads(grads)
+        self._backward()
+        grads = self.get("grads")
+        if grads is _MISSING:
+            raise SubjectError(self._missing("grads"))
+        return listed(grads)
+
+    def _call_grads(self, grads: Any) -> Any:
+        if self.args and not _accepts(grads, self.args) and _accepts(grads, ()):
+            self._backward()  # a getter, like an attribute: it hands out what backward() left
+            return grads()
+        if self.before_each is not None:
+            self.before_each()
+        return grads(*self.args)
+
+    def _backward(self) -> None:
+        backward = self.get("backward")
+        if backward is _MISSING or not callable(backward):
+            return
+        if not _accepts(backward, ()):
+            raise SubjectError(
+                f"{self._called('backward')} needs arguments that only its owner knows: make"
+                " grads a method that calls it and returns the gradients"
+            )
+        backward()
+
+    def _called(self, hook: str) -> str:
+        return f"{type(self.subject).__qualname__}.{self.name(hook)}"
+
+    def _missing(self, hook: str) -> str:
+        kind = type(self.subject).__qualname__
+        public = [name for name in dir(self.subject) if not name.startswith("_")]
+        shown = ", ".join(public[:12]) + (", ..." if len(public) > 12 else "")
+        needs = {
+            "loss": "loss(*args), a method giving one number",
+            "params": "params, its parameters as a mapping, a sequence or an array",
+            "grads": "grads, in the structure of params (or let loss return (loss, grads))",
+        }[hook]
+        return (
+            f"{kind} has no {self.name(hook)!r}; a check needs {needs}. {kind} has: {shown or '-'}."
+            f' If it goes by another name, say hooks={{"{hook}": "that name"}}; for plain functions'
+            " call gradcheck(loss=f, grads=df, params=x0)."
+        )
+
+
+def _accepts(function: Any, args: tuple[Any, ...]) -> bool:
+    try:
+        inspect.signature(function).bind(*args)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in without a signature
+        return True
+    return True

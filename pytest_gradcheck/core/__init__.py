@@ -1,0 +1,1 @@
+"""Differences, verdicts, and everything put back: NumPy and the standard library alone."""

@@ -1,0 +1,254 @@
+"""The story of one check, from top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import SubjectError
+from ..settings import Settings
+from .judge import (
+    DOUBTED,
+    judge_block,
+    judge_whole,
+    point_findings,
+    worst_entries,
+    worst_status,
+)
+from .line import Line
+from .loss import Loss
+from .measure import Measured, Measurement, textbook
+from .parameters import Array
+from .problem import Problem, Saved
+from .result import Finding, Result
+from .state import State
+
+JITTER = 1e-8
+"""Two losses at the same point may differ by this, relatively, and count as noisy: summation order
+in threads, a solver that starts where it stopped.  More is another function each time."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """The loss and the claimed gradient where the parameters stand."""
+
+    loss: Loss
+    base: float
+    claims: list[Array]
+    jitter: float
+
+    @property
+    def deterministic(self) -> bool:
+        return not self.jitter > JITTER * abs(self.base)
+
+
+def run_check(problem: Problem, settings: Settings, *, seed: int = 0) -> Result:
+    """Compare the claimed gradient of `problem` with differences of its loss.
+
+    Parameters
+    ----------
+    problem : Problem
+    settings : Settings
+    seed : int
+        Seed of the random directions.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    SubjectError
+        If the subject cannot be checked as it stands.  Whatever is raised, here or in the
+        subject's own code, the parameters are as before.
+    """
+    start = time.perf_counter()
+    with problem.preserved() as (state, saved):
+        point = _inspect(problem, settings, state, saved)
+        if math.isfinite(point.base):
+            with np.errstate(all="ignore"):  # moved points may leave the domain of the loss
+                blocks = _measure(problem, point, settings, seed)
+                _require_reach(blocks, point)
+        else:
+            blocks = _unmeasured(problem, point)
+        saved.require_unchanged("the loss")
+    findings = list(problem.notes) + point_findings(blocks, settings)
+    if not math.isfinite(point.base):
+        findings.insert(0, _loss_not_finite(point.base))
+    return _result(problem, settings, blocks, findings, point.loss, start)
+
+
+def _inspect(problem: Problem, settings: Settings, state: State, saved: Saved) -> Point:
+    """Loss and gradient at the point, with random generators held if that is asked or needed."""
+    point = _look(problem, state, saved, hold=settings.freeze_rng == "on")
+    if point.deterministic:
+        return point
+    drawn = state.moved_generators()
+    moved = [name for name in state.moved() if name not in drawn]
+    if settings.freeze_rng == "auto" and drawn:
+        held = _look(problem, state, saved, hold=True)
+        if held.deterministic:
+            held.loss.evaluations += point.loss.evaluations
+            return held
+    raise SubjectError(_nondeterministic(point, drawn, moved, settings))
+
+
+def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:
+    """Loss first, then gradients, once; then the loss again, to see whether it is the same."""
+    loss = Loss(_rewound(problem.loss, state) if hold else problem.loss)
+    grads = _rewound(problem.grads, state) if hold else problem.grads
+    base = loss.strict()
+    saved.require_unchanged("the loss")
+    claims = [np.array(gradient, dtype=np.float64).reshape(-1) for gradient in grads()]
+    saved.require_unchanged("computing the gradient")
+    again = loss.strict()
+    return Point(loss, base, claims, abs(again - base) if math.isfinite(base) else 0.0)
+
+
+def _rewound(function: Callable[[], Any], state: State) -> Callable[[], Any]:
+    """`function` with every random generator in the same state before each call."""
+
+    def held() -> Any:
+        state.rewind()
+        return function()
+
+    return held
+
+
+def _measure(problem: Problem, point: Point, settings: Settings, seed: int) -> list[Measured]:
+    if not settings.refine or settings.scheme == "forward":
+        return textbook(
+            problem,
+            point.loss,
+            point.claims,
+            base=point.base,
+            eps=settings.eps,
+            scheme=settings.scheme,
+        )
+    return Measurement(
+        problem,
+        point.loss,
+        point.claims,
+        rounding=[_rounding(claim) for claim in point.claims],
+        base=point.base,
+        jitter=point.jitter,
+        eps=settings.eps,
+        tol=settings.tol,
+        rng=np.random.default_rng(seed),
+    ).run()
+
+
+def _rounding(claim: Array) -> float:
+    """Relative rounding of a claim: that of the lowest precision which holds all its entries."""
+    with np.errstate(over="ignore"):
+        for kind in (np.float16, np.float32):
+            if np.array_equal(claim.astype(kind), claim):
+                return float(np.finfo(kind).eps) / 2
+    return 2.0**-53
+
+
+def _require_reach(blocks: Sequence[Measured], point: Point) -> None:
+    """Refuse parameters that the loss does not read: all their differences are zero.
+
+    Raises
+    ------
+    SubjectError
+        Naming them.
+    """
+    unread = []
+    for block in blocks:
+        if block.numeric.any() or not block.claimed.any():
+            continue
+        theta = block.parameter.read()
+        scale = float(np.max(np.abs(theta))) or 1.0
+        line = Line(point.loss, [block.parameter], [theta], [np.full_like(theta, scale)])
+        if all(line(sign * part) == point.base for part in REACH for sign in (1, -1)):
+            unread.append(block.parameter.name)
+    if unread:
+        raise SubjectError(
+            f"moving {', '.join(unread)} does not reach the loss: it stays {point.base!r} to the"
+            " last bit, though a gradient is claimed. Was the array copied or rebound"
+            " (params[k] = params[k].astype(...)) after the layers took hold of it? Hand out the"
+            " arrays that the loss reads, or write values back by set_params(params)."
+        )
+
+
+REACH = (1e-3, 0.1, 1.0)
+"""How far a parameter is moved, relative to its size, before it is said not to reach the loss."""
+
+
+def _unmeasured(problem: Problem, point: Point) -> list[Measured]:
+    """Blocks of a point at which there is nothing to measure."""
+    return [
+        Measured(p, g, np.full_like(g, np.nan), np.full_like(g, np.inf), np.zeros_like(g))
+        for p, g in zip(problem.parameters, point.claims, strict=True)
+    ]
+
+
+def _loss_not_finite(base: float) -> Finding:
+    return Finding(
+        "not-finite",
+        (),
+        f"the loss itself is {base}: no derivative exists here. Look for a logarithm of zero, a"
+        " division by zero, or an overflow at the initial parameters",
+        {"loss": base},
+    )
+
+
+def _nondeterministic(
+    point: Point, drawn: Sequence[str], moved: Sequence[str], settings: Settings
+) -> str:
+    size = point.jitter / max(abs(point.base), 1e-300)
+    seen = (
+        f"the loss is not deterministic: two evaluations at the same parameters differ by"
+        f" {point.jitter:.3g} (relatively {size:.1e})"
+    )
+    why = "; a difference quotient would measure that instead of a slope."
+    if drawn and settings.freeze_rng == "off":
+        return (
+            f"{seen}{why} It draws random numbers from {', '.join(drawn)}: switch dropout off for"
+            ' the check, or hold the generators with freeze_rng="auto".'
+        )
+    advice = " Switch dropout off for the check, seed the generator in before_each=, or both."
+    if moved:
+        shown = ", ".join(moved[:5]) + (", ..." if len(moved) > 5 else "")
+        advice = (
+            f" What moved between two evaluations: {shown}. Reset it before each evaluation with"
+            " before_each= (such as before_each=model.reset_state)."
+        )
+    return seen + why + advice
+
+
+def _result(
+    problem: Problem,
+    settings: Settings,
+    blocks: Sequence[Measured],
+    findings: Sequence[Finding],
+    loss: Loss,
+    start: float,
+) -> Result:
+    judged = [judge_block(block, settings) for block in blocks]
+    status, relative_error, uncertainty = judge_whole(blocks, settings)
+    doubted = [f for f in findings if f.name in DOUBTED and f.name not in settings.allow]
+    statuses = [status, *(block.status for block in judged), *("warn" for _ in doubted)]
+    if any(f.name == "not-finite" for f in findings):
+        statuses.append("fail")
+    chosen = asdict(settings)
+    chosen.pop("before_each")
+    return Result(
+        status=worst_status(statuses),
+        relative_error=relative_error,
+        uncertainty=uncertainty,
+        blocks=tuple(judged),
+        worst=worst_entries(blocks, settings.worst),
+        findings=tuple(findings),
+        evaluations=loss.evaluations,
+        seconds=time.perf_counter() - start,
+        title=problem.title,
+        settings=chosen,
+    )

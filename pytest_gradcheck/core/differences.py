@@ -1,0 +1,341 @@
+"""One derivative with its error bar: central differences on a ladder of steps, extrapolated.
+
+With F and B the forward and the backward difference quotient of f at step h,
+
+    D(h) = (F + B) / 2 = f' + c2 h^2 + c4 h^4 + ...      the central difference,
+    S(h) =  F - B      = k  + b1 h   + b3 h^3 + ...      its companion,
+
+where k is the jump of the slope at the point: 0 where f is differentiable.  Richardson
+extrapolation over the same steps gives the limit of both.  The first is the derivative.  The
+second must vanish; what is left of it bounds what a kink may have done to the first, since D
+converges across a kink to the mean of the two slopes as if nothing were there.
+
+The error bar of an extrapolated value is the sum of its truncation (its distance to its neighbours
+in Neville's tableau), its rounding (the noise of f through the weights of the extrapolation), and
+half of the remaining jump.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+RATIO = 4.0
+"""Ratio of neighbouring steps."""
+ORDER = 5
+"""Largest number of extrapolations: up to 6 steps are combined."""
+SIGMAS = 4.0
+"""Error bars span this many standard deviations of the noise."""
+COARSEST = 0.25
+"""Longest step, as a fraction of the scale of the parameter."""
+FINEST = 1e-13
+"""Shortest step, likewise: a few hundred units in the last place."""
+
+Sample = Callable[[float], tuple[float, float, float, float]]
+"""``sample(h)`` gives ``(h_plus, f(+h_plus), h_minus, f(-h_minus))``, the steps as rounded."""
+
+
+def _weights(powers: list[int]) -> list[list[float]]:
+    """Weights w with ``sum(w * T(h_i)) = T(0)`` for T = const + sum of `powers` of h, by order.
+
+    Row j combines j + 1 steps, coarsest first; it eliminates the j lowest powers.
+    """
+    rows = []
+    for j in range(ORDER + 1):
+        steps = RATIO ** -np.arange(j + 1)
+        system = np.stack([steps**p for p in [0, *powers[:j]]])
+        rows.append([float(w) for w in np.linalg.solve(system, np.eye(j + 1)[0])])
+    return rows
+
+
+CENTRAL = _weights([2, 4, 6, 8, 10])
+JUMP = _weights([1, 3, 5, 7, 9])
+ONE_SIDED = _weights([1, 2, 3, 4, 5])
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """A measured derivative.
+
+    Attributes
+    ----------
+    value, uncertainty : float
+        The derivative and its error bar; infinite where nothing could be measured.
+    left, right : float
+        One-sided derivatives; both are `value` unless the point is a kink.
+    """
+
+    value: float
+    uncertainty: float
+    left: float
+    right: float
+
+    @property
+    def kink(self) -> bool:
+        return self.left != self.right
+
+    def nearest(self, claim: float) -> float:
+        """`claim` itself if it is a subgradient of a kink, else the nearest derivative."""
+        low, high = min(self.left, self.right), max(self.left, self.right)
+        return min(max(claim, low), high)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One entry of the tableau, with its error split by cause."""
+
+    value: float
+    truncation: float
+    noise: float
+    jump: float
+    jump_error: float
+
+    @property
+    def uncertainty(self) -> float:
+        return self.truncation + self.noise + abs(self.jump) / 2
+
+    @property
+    def uncertainty_beside_jump(self) -> float:
+        return self.truncation + self.noise + self.jump_error
+
+
+@dataclass(frozen=True)
+class Rung:
+    """The difference quotients at one step."""
+
+    step: float
+    central: float
+    jump: float
+    forward: float
+    backward: float
+    sigma: float
+
+
+class Ladder:
+    """Difference quotients of a function of one variable at steps ``first * RATIO**k``.
+
+    Parameters
+    ----------
+    sample : callable
+        See `Sample`.
+    base : float
+        The function's value at the point itself.
+    first : float
+        The step with k = 0.
+    noise : float
+        Standard deviation of one value of the function, as far as known.
+    scale : float
+        Natural scale of the variable; limits the steps.
+    """
+
+    def __init__(
+        self, sample: Sample, base: float, first: float, *, noise: float, scale: float
+    ) -> None:
+        self.sample, self.base, self.first, self.noise = sample, base, first, noise
+        self.rungs: dict[int, Rung] = {}
+        self.highest = max(0, math.floor(math.log(COARSEST * scale / first, RATIO)))
+        self.lowest = min(0, math.ceil(math.log(FINEST * scale / first, RATIO)))
+
+    def add(self, k: int) -> None:
+        """Evaluate the rung with step ``first * RATIO**k``."""
+        plus, f_plus, minus, f_minus = self.sample(self.first * RATIO**k)
+        if plus == 0 or minus == 0:  # lost in the resolution of the parameter
+            self.lowest = max(self.lowest, k + 1)
+            return
+        if not (math.isfinite(f_plus) or math.isfinite(f_minus)):
+            self.highest = min(self.highest, k - 1)
+        forward = (f_plus - self.base) / plus
+        backward = (self.base - f_minus) / minus
+        largest = max(abs(f) for f in (f_plus, f_minus, self.base) if math.isfinite(f))
+        self.rungs[k] = Rung(
+            step=(plus + minus) / 2,
+            central=(forward * minus + backward * plus) / (plus + minus),
+            jump=forward - backward,
+            forward=forward,
+            backward=backward,
+            sigma=max(self.noise, ROUNDING * largest),
+        )
+
+    def best(self) -> Estimate | None:
+        """The estimate with the smallest error bar; None before two neighbouring rungs exist."""
+        estimates = self.estimates()
+        return min(estimates, key=lambda e: e.uncertainty) if estimates else None
+
+    def estimates(self) -> list[Estimate]:
+        """All extrapolations over runs of neighbouring rungs."""
+        found: list[Estimate] = []
+        for run in self._runs():
+            rungs = [self.rungs[k] for k in run]
+            central = _tableau([r.central for r in rungs], CENTRAL)
+            jump = _tableau([r.jump for r in rungs], JUMP)
+            for k in range(1, len(rungs)):
+                finer = [self.rungs[i] for i in self.rungs if i < run[k]]
+                for j in range(1, min(k, ORDER) + 1):
+                    found.append(_estimate(rungs, central, jump, k, j, finer))
+        return found
+
+    def _runs(self) -> list[list[int]]:
+        """Finite rungs in runs of neighbours, coarsest first."""
+        finite = sorted(
+            (k for k, r in self.rungs.items() if math.isfinite(r.central)), reverse=True
+        )
+        runs: list[list[int]] = []
+        for k in finite:
+            if runs and runs[-1][-1] == k + 1:
+                runs[-1].append(k)
+            else:
+                runs.append([k])
+        return runs
+
+
+ROUNDING = 2.0**-53
+"""Rounding of a value by itself, relative: no function is known better."""
+
+
+def _tableau(values: list[float], weights: list[list[float]]) -> list[list[float]]:
+    """Row k holds the extrapolations over the last 1, 2, ... of the values up to k."""
+    return [
+        [
+            sum(w * v for w, v in zip(weights[j], values[k - j : k + 1], strict=True))
+            for j in range(min(k, ORDER) + 1)
+        ]
+        for k in range(len(values))
+    ]
+
+
+def _estimate(
+    rungs: list[Rung],
+    central: list[list[float]],
+    jump: list[list[float]],
+    k: int,
+    j: int,
+    finer: list[Rung],
+) -> Estimate:
+    value, used = central[k][j], rungs[k - j : k + 1]
+    # Scatter of the finer rungs about the value, read as noise of the function: it catches noise
+    # that was measured too low, and anything near the point that the coarser rungs stepped over.
+    scatter = max(
+        (abs(r.central - value) * r.step for r in finer if math.isfinite(r.central)), default=0.0
+    )
+    noise = jump_noise = 0.0
+    for rung, w_central, w_jump in zip(used, CENTRAL[j], JUMP[j], strict=True):
+        sigma = max(rung.sigma, scatter / SIGMAS * math.sqrt(2))
+        noise += abs(w_central) * SIGMAS * sigma / (math.sqrt(2) * rung.step)
+        jump_noise += abs(w_jump) * SIGMAS * sigma * math.sqrt(6) / rung.step
+    return Estimate(
+        value=value,
+        truncation=max(abs(value - central[k][j - 1]), abs(value - central[k - 1][j - 1])),
+        noise=noise,
+        jump=jump[k][j],
+        jump_error=jump_noise
+        + max(abs(jump[k][j] - jump[k][j - 1]), abs(jump[k][j] - jump[k - 1][j - 1])),
+    )
+
+
+def derivative(ladder: Ladder, *, claim: float, target: float, most: int = 24) -> Derivative:
+    """Climb the ladder until the derivative is known to `target`, or `claim` certainly differs.
+
+    Parameters
+    ----------
+    ladder : Ladder
+        Its rungs are kept.
+    claim : float
+        The value to be checked.
+    target : float
+        Error bar that is small enough.
+    most : int
+        Largest number of rungs.
+    """
+    if 0 not in ladder.rungs:
+        ladder.add(0)
+    stalled = 0
+    while len(ladder.rungs) < most:
+        best = ladder.best()
+        if best is not None:
+            if best.uncertainty <= target:
+                break
+            if best.uncertainty < DECIDED * abs(best.value - claim) and len(ladder.rungs) > 2:
+                break
+        k = _next_rung(ladder, best, claim, stalled)
+        if k is None:
+            break
+        coarser = k > max(ladder.rungs)
+        ladder.add(k)
+        now = ladder.best()
+        if coarser and best is not None and now is not None:
+            stalled = stalled + 1 if now.uncertainty > 0.8 * best.uncertainty else 0
+    return _verdict(ladder, target)
+
+
+DECIDED = 1e-3
+"""A difference is certain, and known to three digits, when its error bar is this fraction of it."""
+STALLED = 3
+"""Rungs without gain after which longer steps are given up."""
+
+
+def _next_rung(ladder: Ladder, best: Estimate | None, claim: float, stalled: int) -> int | None:
+    """Where to go on: to longer steps where noise dominates, else to shorter ones."""
+    rungs = ladder.rungs
+    top, bottom = max(rungs, default=0), min(rungs, default=0)
+    may_rise = top < ladder.highest and stalled < STALLED
+    may_fall = bottom > ladder.lowest
+    if best is None:
+        first = rungs.get(0)
+        if first is None or not math.isfinite(first.central):
+            return bottom - 1 if may_fall else None
+        noise = SIGMAS * first.sigma / first.step
+        drowned = abs(first.central - claim) < 100 * noise
+        if may_rise and (drowned or not may_fall):
+            return top + 1
+        return bottom - 1 if may_fall else None
+    finest = rungs[bottom]
+    if may_fall and math.isfinite(finest.central):
+        # a still shorter step can only help while its rounding lies below what is known already
+        may_fall = SIGMAS * finest.sigma * RATIO / finest.step < best.uncertainty
+    if may_rise and (best.noise > best.truncation + abs(best.jump) / 2 or not may_fall):
+        return top + 1
+    return bottom - 1 if may_fall else None
+
+
+def _verdict(ladder: Ladder, target: float) -> Derivative:
+    estimates = ladder.estimates()
+    if not estimates:
+        return _one_sided(ladder)
+    best = min(estimates, key=lambda e: e.uncertainty)
+    if best.uncertainty > target:
+        kink = min(estimates, key=lambda e: e.uncertainty_beside_jump)
+        if abs(kink.jump) > 3 * kink.jump_error and kink.uncertainty_beside_jump < best.uncertainty:
+            half = kink.jump / 2
+            return Derivative(
+                kink.value,
+                kink.uncertainty_beside_jump,
+                left=kink.value - half,
+                right=kink.value + half,
+            )
+    return Derivative(best.value, best.uncertainty, best.value, best.value)
+
+
+def _one_sided(ladder: Ladder) -> Derivative:
+    """At the edge of a domain: the derivative from the side that can be evaluated."""
+    for side in ("forward", "backward"):
+        ks = sorted((k for k, r in ladder.rungs.items() if math.isfinite(getattr(r, side))))[::-1]
+        rungs = [ladder.rungs[k] for k in ks]
+        if len(rungs) < 2 or ks[0] - ks[-1] != len(ks) - 1:
+            continue
+        table = _tableau([getattr(r, side) for r in rungs], ONE_SIDED)
+        choices = []
+        for k in range(1, len(rungs)):
+            for j in range(1, min(k, ORDER) + 1):
+                value = table[k][j]
+                truncation = max(abs(value - table[k][j - 1]), abs(value - table[k - 1][j - 1]))
+                noise = sum(
+                    abs(w) * SIGMAS * math.sqrt(2) * r.sigma / r.step
+                    for w, r in zip(ONE_SIDED[j], rungs[k - j : k + 1], strict=True)
+                )
+                choices.append((truncation + noise, value))
+        uncertainty, value = min(choices)
+        return Derivative(value, uncertainty, value, value)
+    return Derivative(math.nan, math.inf, math.nan, math.nan)

@@ -1,0 +1,232 @@
+"""From numbers to a status.
+
+Every relative error is an interval: it is at least what lies outside the error bars, at most what
+lies inside.  A discrepancy is claimed only on the lower end, a promise only on the upper end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..settings import Settings
+from .measure import Measured
+from .parameters import Array
+from .result import STATUSES, Block, Entry, Finding
+
+UNTESTED = 1e-14
+"""A claimed gradient this small beside that of the whole is zero but for its own rounding."""
+DOUBTED = ("not-finite", "zero-gradient", "tiny-gradient", "coarse", "wrong-entry")
+"""Findings with which a check does not pass, unless they are allowed."""
+
+
+def grade(relative_error: float, settings: Settings) -> str:
+    """Status of one relative error; NaN fails."""
+    if relative_error <= settings.tol:
+        return "pass"
+    return "warn" if relative_error < settings.fail else "fail"
+
+
+def worst_status(statuses: Sequence[str]) -> str:
+    return max(statuses, key=STATUSES.index, default="pass")
+
+
+def interval(least: float, error: float, most: float, scale: float) -> tuple[float, float, float]:
+    """Relative error: its lower end, the value reported, and its error bar."""
+    if scale == 0:
+        return (0.0, 0.0, 0.0) if most == 0 else (0.0, 0.0, math.inf)
+    low, high = least / scale, most / scale
+    value = min(max(error / scale, low), high) if math.isfinite(high) else error / scale
+    return low, value, max(value - low, high - value)
+
+
+def judge_block(measured: Measured, settings: Settings) -> Block:
+    """The verdict on one parameter."""
+    limits = measured.error_limits()
+    low, value, uncertainty = interval(*limits, measured.scale)
+    return Block(
+        name=measured.parameter.name,
+        shape=tuple(int(n) for n in measured.parameter.shape),
+        status=grade(low, settings),
+        relative_error=float(value),
+        uncertainty=float(uncertainty),
+        analytic_norm=float(np.linalg.norm(measured.claimed)),
+        numeric_norm=float(np.linalg.norm(measured.numeric)),
+    )
+
+
+def judge_whole(blocks: Sequence[Measured], settings: Settings) -> tuple[str, float, float]:
+    """Status, relative error and error bar of all parameters as one vector."""
+    least, error, most = (
+        float(np.linalg.norm(ends))
+        for ends in zip(*(b.error_limits() for b in blocks), strict=True)
+    )
+    scale = _norm([b.claimed for b in blocks]) + _norm([b.numeric for b in blocks])
+    low, value, uncertainty = interval(least, error, most, scale)
+    return grade(low, settings), float(value), float(uncertainty)
+
+
+def worst_entries(blocks: Sequence[Measured], count: int) -> tuple[Entry, ...]:
+    """The `count` entries with the largest errors beyond their error bars, worst first."""
+    total = sum(float(np.sum((b.claimed - b.numeric) ** 2)) for b in blocks)
+    entries: list[tuple[tuple[float, float], Entry]] = []
+    for block in blocks:
+        error = np.abs(block.claimed - block.numeric)
+        beyond = np.maximum(error - block.bar, 0.0)
+        rank = np.lexsort((-_nan_last(error), -_nan_last(beyond)))[:count]
+        for i in rank:
+            order = (float(_nan_last(beyond)[i]), float(_nan_last(error)[i]))
+            entries.append((order, _entry(block, int(i), float(error[i]), total)))
+    entries.sort(key=lambda pair: pair[0], reverse=True)
+    return tuple(entry for _, entry in entries[:count])
+
+
+def point_findings(blocks: Sequence[Measured], settings: Settings) -> list[Finding]:
+    """What the error bars say about the point of the check."""
+    whole = _norm([b.claimed for b in blocks])
+    found: list[Finding] = []
+    for block in blocks:
+        if block.claimed.size == 0:
+            continue
+        finding = (
+            _not_finite(block)
+            or _untested(block, whole)
+            or _unmeasurable(block, settings)
+            or _wrong_entry(block, settings)
+        )
+        if finding is not None:
+            found.append(finding)
+        if block.kinks.any():
+            found.append(_kink(block))
+    return found
+
+
+def _entry(block: Measured, i: int, error: float, total: float) -> Entry:
+    parameter = block.parameter
+    analytic, numeric = float(block.claimed[i]), float(block.numeric[i])
+    scale = abs(analytic) + abs(numeric)
+    return Entry(
+        parameter=parameter.name,
+        index=tuple(int(k) for k in np.unravel_index(i, parameter.shape)),
+        analytic=analytic,
+        numeric=numeric,
+        error=error,
+        uncertainty=float(block.bar[i]),
+        relative_error=error / scale if scale else 0.0,
+        share=error**2 / total if total else 0.0,
+    )
+
+
+def _not_finite(block: Measured) -> Finding | None:
+    for what, values in (("claimed", block.claimed), ("measured", block.numeric)):
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            index = tuple(int(k) for k in np.unravel_index(bad[0], block.parameter.shape))
+            label = block.parameter.name + (str(list(index)) if index else "")
+            why = (
+                "the gradient itself is NaN or infinite"
+                if what == "claimed"
+                else "the loss is NaN or infinite at every point tried around it"
+            )
+            return Finding(
+                "not-finite",
+                (block.parameter.name,),
+                f"{label}: the {what} derivative is {values[bad[0]]} ({bad.size} of"
+                f" {values.size} entries); {why}",
+                {"count": int(bad.size), "size": int(values.size)},
+            )
+    return None
+
+
+def _untested(block: Measured, whole: float) -> Finding | None:
+    claimed = float(np.linalg.norm(block.claimed))
+    if claimed > UNTESTED * whole or block.error_limits()[0] > 0:
+        return None
+    name, bar = block.parameter.name, float(np.max(block.uncertainty, initial=0.0))
+    return Finding(
+        "zero-gradient",
+        (name,),
+        f"{name} is untested: its claimed and its measured gradient are both zero (within"
+        f" {bar:.1e}), so a missing or misplaced gradient could not be seen here. Check at a point"
+        " where it matters (other data, other initial values, a few training steps), or accept it"
+        ' with allow=["zero-gradient"]',
+        {"claimed_norm": claimed, "uncertainty": bar},
+    )
+
+
+def _unmeasurable(block: Measured, settings: Settings) -> Finding | None:
+    low, value, uncertainty = interval(*block.error_limits(), block.scale)
+    if value + uncertainty <= max(settings.warn, settings.tol) or low > settings.tol:
+        return None
+    name = block.parameter.name
+    high = value + uncertainty
+    evidence = {"bound": high, "gradient": float(np.linalg.norm(block.claimed))}
+    if high > 0.5:
+        bar = float(np.linalg.norm(block.uncertainty))
+        return Finding(
+            "tiny-gradient",
+            (name,),
+            f"{name} cannot be measured: its gradient ({evidence['gradient']:.1e}) lies under the"
+            f" noise floor of its differences ({bar:.1e}). Compute the loss in float64, rescale"
+            " it, take fewer samples, or train a few steps first; accept it with"
+            ' allow=["tiny-gradient"]',
+            evidence,
+        )
+    return Finding(
+        "coarse",
+        (name,),
+        f"{name} is verified only to {high:.1e}: the noise of the loss allows no better. Compute"
+        ' the loss in float64 or accept it with allow=["coarse"]',
+        evidence,
+    )
+
+
+def _wrong_entry(block: Measured, settings: Settings) -> Finding | None:
+    """An entry that is certainly wrong by itself, though the norm of its block hides it."""
+    if grade(interval(*block.error_limits(), block.scale)[0], settings) == "fail":
+        return None
+    error = np.abs(block.claimed - block.numeric)
+    size = np.abs(block.claimed) + np.abs(block.numeric)
+    rms = float(np.sqrt(np.mean(block.claimed**2)))
+    wrong = (
+        (error - block.bar > settings.fail * size)
+        & (error > 10 * block.bar)
+        & (error > settings.tol * rms)
+    )
+    if not wrong.any():
+        return None
+    i = int(np.argmax(np.where(wrong, error, -1.0)))
+    entry = _entry(block, i, float(error[i]), 0.0)
+    return Finding(
+        "wrong-entry",
+        (block.parameter.name,),
+        f"{entry.label} is wrong by itself (relative error {entry.relative_error:.1e}, claimed"
+        f" {entry.analytic:.6g}, measured {entry.numeric:.6g}), though it is small beside the rest"
+        f" of {block.parameter.name}; {int(wrong.sum())} such entries",
+        {"count": int(wrong.sum()), "relative_error": entry.relative_error},
+    )
+
+
+def _kink(block: Measured) -> Finding:
+    kinks = np.flatnonzero(block.kinks)
+    listed = [list(map(int, np.unravel_index(i, block.parameter.shape))) for i in kinks[:10]]
+    name = block.parameter.name
+    return Finding(
+        "kink",
+        (name,),
+        f"{name}: the loss has a kink at {kinks.size} of {block.kinks.size} entries"
+        f" ({', '.join(name + str(i) for i in listed[:3])}{', ...' if kinks.size > 3 else ''});"
+        " there any value between the two one-sided derivatives is a valid subgradient",
+        {"count": int(kinks.size), "indices": listed},
+    )
+
+
+def _norm(parts: Sequence[Array]) -> float:
+    return float(np.linalg.norm([np.linalg.norm(part) for part in parts]))
+
+
+def _nan_last(values: Array) -> Array:
+    """NaN counts as the largest error there is."""
+    return np.where(np.isnan(values), np.inf, values)

@@ -1,0 +1,275 @@
+"""From cheap to dear: one step for every entry, random lines for all, a ladder for the rest.
+
+1. Every entry by central differences at ``eps``.  Entries whose claim lies inside the error bar of
+   that step are settled.
+2. The others climb the ladder of steps (`differences`).
+3. A few random directions, measured on the same ladder, bound the norm of whatever is wrong in the
+   settled entries much more sharply than their single steps could.
+4. Where that bound is not sharp enough, the entries with the largest error bars climb too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .differences import SIGMAS, Derivative, Ladder, derivative
+from .exhaustive import central_quotients, forward_quotients, steps
+from .line import Axis, Line
+from .loss import Loss
+from .noise import measure_noise
+from .parameters import Array, Parameter
+from .problem import Problem
+
+SETTLED = 0.03
+"""Part of `tol` that one entry may use up and still be settled by its first step."""
+SHARP = 5e-11
+"""Error bar aimed at along random directions, relative to the gradient."""
+DIRECTIONS = 3
+"""Random directions; see `QUANTILE`."""
+QUANTILE = 0.0243
+"""0.001-quantile of chi-squared with `DIRECTIONS` degrees of freedom: for Gaussian v the sum of
+(e.v)^2 over the directions falls below ``QUANTILE * norm(e)**2`` once in a thousand times."""
+FIRST_STEP = 1e-3
+"""First step along a random direction, as a fraction of the scale of the parameters."""
+
+
+@dataclass
+class Measured:
+    """What is known of the gradient of one parameter.
+
+    Attributes
+    ----------
+    claimed, numeric : ndarray, flat float64
+        At a kink `numeric` is the subgradient nearest to the claim.
+    uncertainty : ndarray
+        Error bar of `numeric`.
+    claim_rounding : ndarray
+        Error bar of the claim itself, from the precision in which it was handed over.
+    bound : float
+        Upper bound on the norm of the error in the entries that are settled, where random
+        directions found one; infinite otherwise.
+    kinks : ndarray of bool
+        Entries at which the loss has two slopes.
+    climbed : ndarray of bool
+        Entries measured on a ladder of steps.
+    """
+
+    parameter: Parameter
+    claimed: Array
+    numeric: Array
+    uncertainty: Array
+    claim_rounding: Array
+    bound: float = math.inf
+    kinks: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    climbed: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+
+    def __post_init__(self) -> None:
+        self.kinks = np.zeros(self.claimed.size, bool)
+        self.climbed = np.zeros(self.claimed.size, bool)
+
+    @property
+    def scale(self) -> float:
+        """Norm of the claimed plus norm of the measured gradient."""
+        return float(np.linalg.norm(self.claimed) + np.linalg.norm(self.numeric))
+
+    @property
+    def bar(self) -> Array:
+        """Error bar of every difference between claim and measurement."""
+        return self.uncertainty + self.claim_rounding
+
+    def error_limits(self) -> tuple[float, float, float]:
+        """Norm of the error: at least, as measured, at most."""
+        error = np.abs(self.claimed - self.numeric)
+        least = float(np.linalg.norm(np.maximum(error - self.bar, 0.0)))
+        most = float(np.linalg.norm(error + self.uncertainty))
+        if math.isfinite(self.bound):
+            climbed = np.linalg.norm((error + self.uncertainty)[self.climbed])
+            most = min(most, math.hypot(float(climbed), self.bound))
+        return least, float(np.linalg.norm(error)), max(most, least)
+
+
+def textbook(
+    problem: Problem, loss: Loss, claims: Sequence[Array], *, base: float, eps: float, scheme: str
+) -> list[Measured]:
+    """One difference quotient for every entry, at one step, taken at its word."""
+    found = []
+    for parameter, claim in zip(problem.parameters, claims, strict=True):
+        if scheme == "forward":
+            quotients = forward_quotients(parameter, loss, eps, base)
+        else:
+            quotients = central_quotients(parameter, loss, eps)
+        zero = np.zeros_like(claim)
+        found.append(Measured(parameter, claim, quotients.values, zero, zero))
+    return found
+
+
+class Measurement:
+    """The four steps of the module, on one problem at one point.
+
+    Parameters
+    ----------
+    problem : Problem
+    loss : Loss
+    claims : sequence of ndarray
+        Claimed gradients, flat.
+    rounding : sequence of float
+        Relative rounding of the claims as they were handed over.
+    base : float
+        Loss at the point.
+    jitter : float
+        Difference of two evaluations at the point.
+    eps, tol : float
+        As in `Settings`.
+    rng : numpy.random.Generator
+        Source of the random directions.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        loss: Loss,
+        claims: Sequence[Array],
+        *,
+        rounding: Sequence[float],
+        base: float,
+        jitter: float,
+        eps: float,
+        tol: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.loss, self.base, self.eps, self.tol, self.rng = loss, base, eps, tol, rng
+        self.parameters = list(problem.parameters)
+        self.origin = [p.read() for p in self.parameters]
+        self.noise = jitter
+        self.noise = max(jitter, self._measure_noise())
+        self.blocks = [
+            self._first_step(p, g, u)
+            for p, g, u in zip(self.parameters, claims, rounding, strict=True)
+        ]
+
+    def run(self) -> list[Measured]:
+        for i, block in enumerate(self.blocks):
+            for j in np.flatnonzero(~np.isfinite(block.uncertainty)):
+                self._climb(i, int(j))
+        live = [i for i, b in enumerate(self.blocks) if np.linalg.norm(b.claimed) > 0]
+        if any(not self._known(i, SHARP) for i in live):
+            self._bound(live)
+        for i, block in enumerate(self.blocks):
+            if not self._known(i, self.tol):
+                if block.claimed.size > DIRECTIONS:
+                    self._bound([i])
+                if not self._known(i, self.tol):
+                    self._climb_all(i)
+        return self.blocks
+
+    def _known(self, i: int, goal: float) -> bool:
+        """Whether the relative error of block i is known to `goal`, beyond what is certain."""
+        block = self.blocks[i]
+        least, _, most = block.error_limits()
+        return most - least <= 2 * goal * block.scale
+
+    def _measure_noise(self) -> float:
+        direction = [_scale(theta) * self.rng.standard_normal(theta.size) for theta in self.origin]
+        return measure_noise(Line(self.loss, self.parameters, self.origin, direction), self.base)
+
+    def _first_step(self, parameter: Parameter, claim: Array, rounding: float) -> Measured:
+        """Step 1: entries that are not settled get an infinite error bar."""
+        q = central_quotients(parameter, self.loss, self.eps)
+        numeric, rms = q.values, _rms(claim)
+        claim_rounding = rounding * (4 * np.abs(claim) + 2 * rms)
+        largest = np.maximum(np.abs(q.plus), np.abs(q.minus))
+        sigma = np.maximum(self.noise, 2.0**-53 * largest)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            noise = SIGMAS * math.sqrt(2) * sigma / q.width
+            error = np.abs(numeric - claim)
+            agree = error <= noise + claim_rounding + self._target(claim)
+        uncertainty = np.where(agree, noise + error, np.inf)
+        return Measured(parameter, claim, numeric, uncertainty, claim_rounding)
+
+    def _target(self, claim: Array) -> Array:
+        """Error of an entry that does not matter beside `tol`."""
+        return SETTLED * self.tol * np.maximum(np.abs(claim), _rms(claim))
+
+    def _climb(self, i: int, j: int) -> None:
+        """Measure entry j of block i on a ladder of steps."""
+        block = self.blocks[i]
+        theta, claim = float(self.origin[i][j]), float(block.claimed[j])
+        axis = Axis(self.loss, block.parameter, j, theta)
+        scale = max(abs(theta), _scale(self.origin[i]))
+        ladder = Ladder(
+            axis.sample,
+            self.base,
+            float(steps(np.array(theta), self.eps)),
+            noise=self.noise,
+            scale=max(1.0, scale),
+        )
+        target = float(self._target(block.claimed)[j])
+        found = derivative(ladder, claim=claim, target=target)
+        self._note(block, j, found)
+
+    @staticmethod
+    def _note(block: Measured, j: int, found: Derivative) -> None:
+        block.numeric[j] = found.nearest(float(block.claimed[j]))
+        block.uncertainty[j] = found.uncertainty
+        block.kinks[j] = found.kink
+        block.climbed[j] = True
+
+    def _climb_all(self, i: int) -> None:
+        """Step 4: climb with the entries of block i, worst first, until it is known to `tol`."""
+        block = self.blocks[i]
+        order = np.argsort(-block.uncertainty, kind="stable")
+        for count, j in enumerate(j for j in order if not block.climbed[j]):
+            if count % 16 == 0 and self._known(i, self.tol):
+                return
+            self._climb(i, int(j))
+
+    def _bound(self, which: list[int]) -> None:
+        """Step 3: bound the norm of the error in the settled entries of the blocks `which`.
+
+        Each block has equal relative weight: v = z / norm(g) with Gaussian z, so that
+        E[(e.v)^2] = sum over blocks of (norm(e) / norm(g))^2.
+        """
+        weight = [1 / (np.linalg.norm(self.blocks[i].claimed) or 1.0) for i in which]
+        parameters = [self.parameters[i] for i in which]
+        origin = [self.origin[i] for i in which]
+        total = 0.0
+        for _ in range(DIRECTIONS):
+            v = [w * self.rng.standard_normal(t.size) for w, t in zip(weight, origin, strict=True)]
+            expected = known = 0.0
+            for i, direction in zip(which, v, strict=True):
+                block = self.blocks[i]
+                reference = np.where(block.climbed, block.numeric, block.claimed)
+                expected += float(reference @ direction)
+                known += float(np.sum((block.uncertainty * np.abs(direction))[block.climbed]))
+            longest = min(
+                _scale(t) / float(np.max(np.abs(d), initial=0.0))
+                for t, d in zip(origin, v, strict=True)
+            )
+            ladder = Ladder(
+                Line(self.loss, parameters, origin, v).sample,
+                self.base,
+                FIRST_STEP * longest,
+                noise=self.noise,
+                scale=longest,
+            )
+            target = SHARP * math.sqrt(len(which))
+            found = derivative(ladder, claim=expected, target=target)
+            if found.kink or not math.isfinite(found.uncertainty + known):
+                return  # several kinks may meet along one line: it proves nothing
+            total += (abs(found.value - expected) + found.uncertainty + known) ** 2
+        bound = math.sqrt(total / QUANTILE)
+        for i, w in zip(which, weight, strict=True):
+            self.blocks[i].bound = min(self.blocks[i].bound, float(bound / w))
+
+
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0
+
+
+def _scale(theta: Array) -> float:
+    """Natural scale of a block of parameters; 1 where all of them are zero."""
+    return _rms(theta) or 1.0

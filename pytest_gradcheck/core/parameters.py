@@ -1,0 +1,130 @@
+"""One named block of parameters: how its entries are read, moved and put back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SubjectError
+from .structure import Leaf
+
+Array = NDArray[np.float64]
+
+
+class Parameter:
+    """A writable floating-point array under its name.
+
+    Parameters
+    ----------
+    name : str
+        How reports call it.
+    array : ndarray
+        The very array that the loss reads.
+
+    Attributes
+    ----------
+    cells : flat, writable sequence
+        ``cells[i] = x`` moves entry i (row-major) in constant time, whatever the memory layout.
+    """
+
+    def __init__(self, name: str, array: NDArray[Any]) -> None:
+        self.name = name
+        self.attach(array)
+
+    def attach(self, array: NDArray[Any]) -> None:
+        """Let this parameter stand for `array` from now on."""
+        self.array = np.asarray(array)  # a base-class view: no surprises from subclasses
+        self.shape = self.array.shape
+        self.size = self.array.size
+        self.dtype = self.array.dtype
+        contiguous = self.array.flags.c_contiguous
+        self.cells: Any = self.array.reshape(-1) if contiguous else self.array.flat
+
+    def read(self) -> Array:
+        """The values as a flat float64 copy."""
+        return np.array(self.array, dtype=np.float64).reshape(-1)
+
+    def write(self, values: Array) -> None:
+        """Set all entries from flat float64 values."""
+        self.array[...] = values.reshape(self.shape)
+
+    def round(self, values: Array) -> Array:
+        """`values` as this parameter can hold them."""
+        return values.astype(self.dtype).astype(np.float64)
+
+    def save(self) -> Any:
+        return self.array.copy()
+
+    def restore(self, saved: Any) -> None:
+        np.copyto(self.array, saved)
+
+    def is_as(self, saved: Any) -> bool:
+        """Whether every byte is as it was saved."""
+        return bool(self.array.tobytes() == saved.tobytes())
+
+
+class Scalar(Parameter):
+    """A Python or NumPy scalar in a mutable mapping or sequence, replaced there to be moved."""
+
+    def __init__(self, leaf: Leaf) -> None:
+        self._holder, self._key, self._kind = leaf.container, leaf.key, type(leaf.value)
+        super().__init__(leaf.name, np.asarray(leaf.value))
+        self.cells = self
+
+    def __setitem__(self, index: int, value: float) -> None:
+        self._holder[self._key] = self._kind(value)
+
+    def read(self) -> Array:
+        return np.array([self._holder[self._key]], dtype=np.float64)
+
+    def write(self, values: Array) -> None:
+        self[0] = float(values[0])
+
+    def save(self) -> Any:
+        return self._holder[self._key]
+
+    def restore(self, saved: Any) -> None:
+        self._holder[self._key] = saved
+
+    def is_as(self, saved: Any) -> bool:
+        now = self._holder[self._key]
+        return now is saved or (
+            type(now) is type(saved) and np.asarray(now).tobytes() == np.asarray(saved).tobytes()
+        )
+
+
+def require_floating(leaf: Leaf) -> None:
+    """Refuse what a small step cannot move.
+
+    Raises
+    ------
+    SubjectError
+        For integers, booleans, complex numbers, objects, and arrays of another library.
+    """
+    value = leaf.value
+    if not isinstance(value, (np.ndarray, np.generic, int, float, complex)):
+        as_array = hasattr(value, "__array__")
+        hint = (
+            "no adapter took it, and only NumPy arrays can be moved in place"
+            if as_array
+            else "expected a mapping of names to arrays, a sequence of arrays, or one array"
+        )
+        raise SubjectError(
+            f"parameter {leaf.name} is of type {type(value).__module__}.{type(value).__qualname__}:"
+            f" {hint}"
+        )
+    dtype = np.asarray(value).dtype
+    if dtype.kind == "f":
+        return
+    why = {
+        "i": "a step of eps would be rounded away; make it floating-point with .astype(float)",
+        "u": "a step of eps would be rounded away; make it floating-point with .astype(float)",
+        "b": "a boolean has no derivative; keep it out of params",
+        "c": "a complex parameter has two real ones; hand out .real and .imag",
+        "O": "an array of objects cannot be moved; hand out a list of floating-point arrays",
+    }.get(dtype.kind, "only floating-point numbers have a derivative; keep it out of params")
+    if not isinstance(value, np.ndarray) and dtype.kind == "i":
+        why = f"write {value!r} as a float if it is a parameter, else keep it out of params"
+    raise SubjectError(f"parameter {leaf.name} is of dtype {dtype}: {why}")

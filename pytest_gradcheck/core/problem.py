@@ -1,0 +1,104 @@
+"""What a check works on: named blocks, a loss, a claimed gradient; and how all is put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import SubjectError
+from .parameters import Array, Parameter
+from .result import Finding
+from .state import State
+
+
+@dataclass
+class Problem:
+    """A subject as the core sees it.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        The blocks to move, none sharing memory with another.
+    loss : callable
+        ``loss()`` is the loss at the current content of the parameters.
+    grads : callable
+        ``grads()`` is the claimed gradient there, a float64 array of the parameter's size for
+        each parameter.  It is called right after ``loss()``, once.
+    roots : sequence of (str, object)
+        Objects whose state (running means, counters, generators) is as before after the check.
+    put_back : callable or None
+        Called last, when the parameters are not the user's own arrays but copies written back.
+    in_place : bool
+        Whether the parameters are the user's own arrays.
+    notes : list of Finding
+        What the adapter noticed.
+    title : str
+        How reports call the subject.
+    """
+
+    parameters: Sequence[Parameter]
+    loss: Callable[[], Any]
+    grads: Callable[[], Sequence[Array]]
+    roots: Sequence[tuple[str, Any]] = ()
+    put_back: Callable[[], None] | None = None
+    in_place: bool = True
+    notes: list[Finding] = field(default_factory=list)
+    title: str = "loss"
+
+    @contextmanager
+    def preserved(self) -> Iterator[tuple[State, Saved]]:
+        """Everything as before at the end, whatever happens inside."""
+        saved = Saved(self.parameters)
+        state = State(self.roots, [p.array for p in self.parameters])
+        try:
+            yield state, saved
+        finally:
+            state.restore()
+            saved.restore()
+            if self.put_back is not None:
+                self.put_back()
+
+
+class Saved:
+    """The bytes of all parameters at one moment."""
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self._parameters = parameters
+        self._arrays = [p.array for p in parameters]
+        self._values = [p.save() for p in parameters]
+
+    def restore(self) -> None:
+        pairs = zip(self._parameters, self._arrays, self._values, strict=True)
+        for parameter, array, values in pairs:
+            if parameter.array is not array:
+                parameter.attach(array)
+            parameter.restore(values)
+
+    def require_unchanged(self, culprit: str) -> None:
+        """Raise if a call that should only read has written.
+
+        Raises
+        ------
+        SubjectError
+            Naming the parameters and how far they moved.
+        """
+        changed = [
+            f"{p.name} (by up to {_distance(p, values):.3g})"
+            for p, values in zip(self._parameters, self._values, strict=True)
+            if not p.is_as(values)
+        ]
+        if changed:
+            raise SubjectError(
+                f"{culprit} changes the parameters: {', '.join(changed)}. A difference quotient"
+                " needs the loss at points of its own choosing, so loss and grads may only read;"
+                " move the update (or clipping, or normalising) out of them."
+            )
+
+
+def _distance(parameter: Parameter, values: Any) -> float:
+    before = np.asarray(values, dtype=np.float64).reshape(-1)
+    return float(np.max(np.abs(parameter.read() - before), initial=0.0))

@@ -1,0 +1,156 @@
+"""The records that a check hands out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+STATUSES = ("pass", "warn", "fail")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something noticed: the cause of an error, or why a point is not a good one to check at.
+
+    Attributes
+    ----------
+    name : str
+        Its name, as ``allow=`` knows it.
+    where : tuple of str
+        Names of the parameters concerned.
+    message : str
+        What was seen, what it means, what to do.
+    evidence : dict
+        The numbers behind it, as built-in types.
+    """
+
+    name: str
+    where: tuple[str, ...]
+    message: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of one parameter.
+
+    Attributes
+    ----------
+    parameter : str
+        Name of the parameter.
+    index : tuple of int
+        Position in it.
+    analytic, numeric : float
+        The claimed and the measured derivative.
+    error : float
+        Absolute difference of the two; at a kink, the distance to the nearest valid subgradient.
+    uncertainty : float
+        Error bar of `numeric`, the rounding of the claim included.
+    relative_error : float
+        ``error / (abs(analytic) + abs(numeric))``.
+    share : float
+        This entry's share of the squared error over all parameters, 0 to 1.
+    """
+
+    parameter: str
+    index: tuple[int, ...]
+    analytic: float
+    numeric: float
+    error: float
+    uncertainty: float
+    relative_error: float
+    share: float
+
+    @property
+    def label(self) -> str:
+        """``W1[3, 1]``; a scalar is its name alone."""
+        return self.parameter + (f"[{', '.join(map(str, self.index))}]" if self.index else "")
+
+
+@dataclass(frozen=True)
+class Block:
+    """The verdict on one named parameter.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    status : {"pass", "warn", "fail"}
+    relative_error : float
+        ``norm(d - d_hat) / (norm(d) + norm(d_hat))`` in the 2-norm.
+    uncertainty : float
+        Error bar of `relative_error`.
+    analytic_norm, numeric_norm : float
+        2-norms of the claimed and of the measured gradient.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    status: str
+    relative_error: float
+    uncertainty: float
+    analytic_norm: float
+    numeric_norm: float
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for length in self.shape:
+            size *= length
+        return size
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that one check found.
+
+    Attributes
+    ----------
+    status : {"pass", "warn", "fail"}
+        The verdict: the worst of the whole vector and of every parameter by itself.
+    relative_error, uncertainty : float
+        Over the whole vector, with its error bar.
+    blocks : tuple of Block
+        The same for every named parameter, in order.
+    worst : tuple of Entry
+        Entries with the largest errors, worst first.
+    findings : tuple of Finding
+        What was noticed.
+    evaluations : int
+        Evaluations of the loss.
+    seconds : float
+        Wall-clock time.
+    title : str
+        Name of what was checked.
+    settings : dict
+        Thresholds and step of this check.
+    """
+
+    status: str
+    relative_error: float
+    uncertainty: float
+    blocks: tuple[Block, ...]
+    worst: tuple[Entry, ...]
+    findings: tuple[Finding, ...]
+    evaluations: int
+    seconds: float
+    title: str = "loss"
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Number of entries checked."""
+        return sum(block.size for block in self.blocks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole record as built-in types, ready for JSON."""
+        record: dict[str, Any] = _builtin(asdict(self))
+        return record
+
+
+def _builtin(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _builtin(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_builtin(item) for item in value]
+    return value.item() if hasattr(value, "item") else value

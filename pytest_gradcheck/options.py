@@ -1,0 +1,118 @@
+"""Settings as pytest reads them, ``--gradcheck-tol`` and ``gradcheck_tol``, from `Settings`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from typing import Any
+
+import pytest
+
+from .errors import SettingsError
+from .settings import Settings, merge, parse_hooks
+
+Layers = list[dict[str, Any]]
+LAYERS = pytest.StashKey[Layers]()
+"""On the config: what ini file and command line set, weakest first."""
+RECORDS = pytest.StashKey[list[dict[str, Any]]]()
+"""On a test item: the results of its checks, as built-in types."""
+
+
+def declare(parser: pytest.Parser) -> None:
+    """Declare an option and an ini value for every setting that can be written down."""
+    group = parser.getgroup("gradcheck", "gradient checks")
+    for setting in _written():
+        default = setting.default if setting.default is not MISSING else None
+        text = setting.metadata["help"]
+        shown = f" (default: {default})" if default not in (None, ()) else ""
+        group.addoption(_flag(setting), default=None, help=text + shown, **_argparse(setting))
+        parser.addini(_ini(setting), text, type=_ini_type(setting), default=None)
+    group.addoption(
+        "--gradcheck-summary",
+        action="store_true",
+        default=False,
+        help="one line for every gradient check at the end of the run, worst first",
+    )
+
+
+def read(config: pytest.Config) -> Layers:
+    """What ini file and command line set.
+
+    Raises
+    ------
+    pytest.UsageError
+        For a value that the setting cannot have.
+    """
+    ini: dict[str, Any] = {}
+    line: dict[str, Any] = {}
+    for setting in _written():
+        try:
+            ini[setting.name] = _from_ini(setting, config.getini(_ini(setting)))
+            merge({setting.name: ini[setting.name]})
+        except (TypeError, ValueError) as error:
+            raise pytest.UsageError(f"{_ini(setting)}: {error}") from None
+        line[setting.name] = config.getoption(_ini(setting))
+    try:
+        merge(ini, line)
+    except SettingsError as error:
+        raise pytest.UsageError(f"gradcheck: {error}") from None
+    return [ini, line]
+
+
+def _written() -> list[Field[Any]]:
+    return [setting for setting in fields(Settings) if "code_only" not in setting.metadata]
+
+
+def _ini(setting: Field[Any]) -> str:
+    return f"gradcheck_{setting.name}"
+
+
+def _flag(setting: Field[Any]) -> str:
+    return f"--gradcheck-{setting.name.replace('_', '-')}"
+
+
+def _ini_type(setting: Field[Any]) -> Any:
+    return {"float": "float", "int": "int", "bool": "bool", "str": "string"}.get(
+        str(setting.type), "args"
+    )
+
+
+def _from_ini(setting: Field[Any], value: Any) -> Any:
+    if value is None:
+        return None
+    if _ini_type(setting) == "args":
+        return (parse_hooks(value) if setting.name == "hooks" else tuple(value)) or None
+    return float(value) if str(setting.type) == "float" else value
+
+
+def _argparse(setting: Field[Any]) -> dict[str, Any]:
+    if "choices" in setting.metadata:
+        return {"choices": setting.metadata["choices"], "dest": _ini(setting)}
+    converters: dict[str, Callable[[str], Any]] = {
+        "float": float,
+        "int": int,
+        "bool": _yes_or_no,
+    }
+    several = _hooks_on_the_line if setting.name == "hooks" else _names
+    convert = converters.get(str(setting.type), several)
+    return {"type": convert, "metavar": setting.name.upper(), "dest": _ini(setting)}
+
+
+def _yes_or_no(text: str) -> bool:
+    words = {"yes": True, "true": True, "1": True, "on": True}
+    words |= {"no": False, "false": False, "0": False, "off": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
+    return words[text.lower()]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+def _hooks_on_the_line(text: str) -> dict[str, str]:
+    try:
+        return parse_hooks([text])
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

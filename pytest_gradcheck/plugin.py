@@ -1,0 +1,94 @@
+"""What pytest sees: options, marker, fixture, hooks.  The work behind each is in ``session``.
+
+Every pytest run in the environment loads this module, so it imports neither NumPy nor ``session``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import hookspecs, options
+
+if TYPE_CHECKING:
+    from .core.problem import Problem
+    from .session import Gradcheck
+    from .settings import Settings
+
+MARKER = (
+    "gradcheck(*, eps=1e-7, tol=1e-7, ...): check the gradient of the object with params, grads"
+    " and loss that the test returns; also the settings of the gradcheck fixture in the test"
+)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.declare(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    config.stash[options.LAYERS] = options.read(config)
+
+
+@pytest.fixture
+def gradcheck(request: pytest.FixtureRequest) -> Gradcheck:
+    """Compare the claimed gradient of an object with differences of its loss.
+
+    ``gradcheck(obj, *args, **settings)`` takes any object with `params`, `grads` and `loss`;
+    ``gradcheck(loss=f, grads=df, params=x0)`` takes plain functions.  It returns a `Result`, warns
+    with `GradcheckWarning` and raises `GradcheckError`.
+    """
+    from .session import Gradcheck
+
+    return Gradcheck(request.node)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gradcheck") is not None:
+        from .session import require_servable
+
+        require_servable(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    __tracebackhide__ = True
+    if pyfuncitem.get_closest_marker("gradcheck") is None:
+        return (yield)
+    from .session import check_returned, collecting_returned
+
+    with collecting_returned(pyfuncitem) as returned:
+        outcome = yield
+    check_returned(pyfuncitem, returned)
+    return outcome
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_gradcheck_adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
+    from .adapters import adapt
+
+    return adapt(subject, args, settings)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.when == "call" and options.RECORDS in item.stash:
+        report.__dict__["gradcheck"] = item.stash[options.RECORDS]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if terminalreporter.config.getoption("gradcheck_summary"):
+        from .report.summary import write_summary
+
+        write_summary(terminalreporter)

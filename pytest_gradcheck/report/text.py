@@ -1,0 +1,147 @@
+"""A result as lines of plain text: no pytest, no terminal, no colour."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..core.result import Block, Entry, Result
+
+SHORT = 3
+"""Rows of the table in a warning."""
+
+
+def failure(result: Result) -> list[str]:
+    """The message of a failed check: verdict, worst entries, parameters, what to do next."""
+    lines = [headline(result), "", overview(result)]
+    lines += _section(findings(result))
+    lines += _section(entry_table(result.worst, result.size))
+    lines += _section(block_table(result.blocks))
+    return [*lines, "", *next_steps(result)]
+
+
+def warning(result: Result) -> list[str]:
+    """The same in short."""
+    lines = [headline(result), overview(result), *findings(result)]
+    if any(block.status == "warn" for block in result.blocks) or result.relative_error > 0:
+        lines += entry_table(result.worst[:SHORT], result.size)
+    return lines
+
+
+def headline(result: Result) -> str:
+    """One line that can stand alone: what is wrong, where, by how much."""
+    doubts = [f for f in result.findings if f.name in ("not-finite",)]
+    if doubts:
+        return doubts[0].message
+    if all(block.status == "pass" for block in result.blocks) and result.findings:
+        causes = [f for f in result.findings if f.name not in result.settings.get("allow", ())]
+        return f"{result.title}: {(causes or result.findings)[0].message}"
+    if not result.worst:
+        return f"{result.title}: relative error {result.relative_error:.2e}"
+    worst = result.worst[0]
+    return (
+        f"{worst.label}: analytic {worst.analytic:.8g}, numeric {worst.numeric:.8g},"
+        f" relative error {worst.relative_error:.2e} ({result.title}: {_judgement(result)})"
+    )
+
+
+def overview(result: Result) -> str:
+    """Verdict, size and cost in one line."""
+    return (
+        f"{result.title}: {_judgement(result)}, relative error"
+        f" {measured(result.relative_error, result.uncertainty)} over {result.size} parameters;"
+        f" {result.evaluations} evaluations of the loss in {result.seconds:.2g} s"
+    )
+
+
+def _judgement(result: Result) -> str:
+    if result.status != "warn":
+        return result.status
+    worst = max((b.relative_error for b in result.blocks), default=0.0)
+    if all(block.status == "pass" for block in result.blocks):
+        return "warn"
+    return "warn, suspect" if worst >= result.settings.get("warn", 1e-5) else "warn, imprecise"
+
+
+def measured(value: float, uncertainty: float) -> str:
+    """``1.2e-05 ± 3e-09``."""
+    if not uncertainty:
+        return f"{value:.2e}"
+    return f"{value:.2e} ± {uncertainty:.0e}" if math.isfinite(uncertainty) else f"{value:.2e} ± ?"
+
+
+def findings(result: Result) -> list[str]:
+    """One line for each finding."""
+    return [f"{finding.name}: {finding.message}" for finding in result.findings]
+
+
+def entry_table(entries: Sequence[Entry], size: int) -> list[str]:
+    """The worst entries, worst first, and how many were left out."""
+    rows = [("entry", "analytic", "numeric", "error", "± ", "share")]
+    rows += [
+        (
+            entry.label,
+            f"{entry.analytic:.8g}",
+            f"{entry.numeric:.8g}",
+            f"{entry.error:.2e}",
+            f"{entry.uncertainty:.0e}",
+            f"{100 * entry.share:.1f} %",
+        )
+        for entry in entries
+    ]
+    lines = _aligned(rows)
+    left_out = size - len(entries)
+    return lines + ([f"({left_out} more entries)"] if left_out else [])
+
+
+def block_table(blocks: Sequence[Block]) -> list[str]:
+    """One line for each parameter."""
+    rows = [("parameter", "status", "relative error", "shape")]
+    rows += [
+        (
+            block.name,
+            block.status,
+            measured(block.relative_error, block.uncertainty),
+            "x".join(map(str, block.shape)) or "scalar",
+        )
+        for block in blocks
+    ]
+    return _aligned(rows)
+
+
+def next_steps(result: Result) -> list[str]:
+    """What to do next, shortest first."""
+    if any(finding.name == "not-finite" for finding in result.findings):
+        return ["Next: make loss and gradient finite at this point; nothing was compared there."]
+    wrong = [block.name for block in result.blocks if block.status != "pass"]
+    if not wrong:
+        return ["Next: see the findings above."]
+    right = [block.name for block in result.blocks if block.status == "pass"]
+    advice = f"Next: look at how the gradient of {', '.join(wrong[:4])} is computed"
+    if len(wrong) > 4:
+        advice += f" ({len(wrong)} parameters in all)"
+    if right:
+        advice += (
+            f"; that of {', '.join(right[:4])}{' and others' if len(right) > 4 else ''} agrees"
+        )
+    return [
+        advice + ".",
+        "Is a regularisation term in the loss also in the gradient? A sum where the loss has a"
+        " mean? A transposed product?",
+    ]
+
+
+def _section(lines: Sequence[str]) -> list[str]:
+    return ["", *lines] if lines else []
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns wide enough for their cells: the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,206 @@
+"""The work behind the plugin: merge settings, run a check for a test, keep its record."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import unittest
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from .api import as_subject
+from .core.check import run_check
+from .core.result import Result
+from .errors import GradcheckError, GradcheckWarning, SettingsError
+from .options import LAYERS, RECORDS
+from .report.text import failure, warning
+from .settings import Settings, merge
+
+
+class Gradcheck:
+    """The ``gradcheck`` fixture of one test."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+        self._layers = [*item.config.stash[LAYERS], marker_layer(item)]
+
+    def __call__(
+        self,
+        subject: Any = None,
+        *args: Any,
+        loss: Any = None,
+        grads: Any = None,
+        params: Any = None,
+        **settings: Any,
+    ) -> Result:
+        """Check the gradient of an object, or of plain functions.
+
+        Parameters
+        ----------
+        subject : object
+            Anything with the hooks `params`, `grads` and `loss`.
+        *args
+            Passed to ``loss(*args)`` and ``grads(*args)``.
+        loss, grads, params : callable, callable, structure of arrays
+            Instead of `subject`: functions of the parameters, and the point at which to check.
+        **settings
+            See `Settings`; they win over marker, command line and ini file.
+
+        Returns
+        -------
+        Result
+
+        Raises
+        ------
+        GradcheckError
+            If the gradient is wrong.
+        SettingsError, SubjectError
+            If it could not be checked.
+
+        Warns
+        -----
+        GradcheckWarning
+            If the gradient is imprecise, suspect, or could not be tested.
+        """
+        __tracebackhide__ = True
+        subject, args = as_subject(subject, args, loss=loss, grads=grads, params=params)
+        result = _check(self._item, subject, args, merge(*self._layers, settings))
+        _report(result)
+        return result
+
+
+def _check(item: pytest.Item, subject: Any, args: tuple[Any, ...], settings: Settings) -> Result:
+    __tracebackhide__ = True
+    records = item.stash.setdefault(RECORDS, [])
+    seed = zlib.crc32(f"{item.nodeid}#{len(records)}".encode())
+    problem = item.ihook.pytest_gradcheck_adapt(subject=subject, args=args, settings=settings)
+    result = run_check(problem, settings, seed=seed)
+    records.append({"test": item.nodeid, "seed": seed, **result.as_dict()})
+    number = f"[{len(records) - 1}]" if len(records) > 1 else ""
+    for name in ("status", "relative_error", "uncertainty", "evaluations"):
+        item.user_properties.append((f"gradcheck{number}.{name}", getattr(result, name)))
+    return result
+
+
+def _report(result: Result) -> None:
+    """Nothing for a pass, a warning for a warn, an exception for a fail."""
+    __tracebackhide__ = True
+    if result.status == "fail":
+        raise GradcheckError("\n".join(failure(result)), result)
+    if result.status == "warn":
+        warnings.warn("\n".join(warning(result)), GradcheckWarning, stacklevel=3)
+
+
+def marker_layer(item: pytest.Item) -> dict[str, Any]:
+    """The settings of all ``gradcheck`` markers of a test, the innermost winning key by key.
+
+    Raises
+    ------
+    SettingsError
+        For positional arguments and unknown names.
+    """
+    layer: dict[str, Any] = {}
+    for mark in reversed(list(item.iter_markers("gradcheck"))):
+        if mark.args:
+            raise SettingsError(
+                f"got {mark.args[0]!r} without a name: settings are given by name, such as"
+                " @pytest.mark.gradcheck(eps=1e-7, tol=1e-7)"
+            )
+        merge(mark.kwargs)
+        layer.update(mark.kwargs)
+    return layer
+
+
+def require_servable(item: pytest.Item) -> None:
+    """Fail, before it runs, a marked test that the marker cannot serve.
+
+    That is one with impossible settings, or one whose return value never reaches the plugin.
+    """
+    mistake = _mistake_in_settings(item)
+    if mistake is not None:
+        _refuse(mistake)
+    if _uses_fixture(item) or not _is_marked_itself(item):
+        return
+    owner = getattr(item, "cls", None)
+    if owner is not None and issubclass(owner, unittest.TestCase):
+        _refuse(
+            "what a unittest.TestCase method returns is lost, so nothing would be checked; call"
+            " pytest_gradcheck.check(...) in it, or make it a plain test function"
+        )
+    function = getattr(item, "obj", None)
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        _refuse(
+            "an async test returns a coroutine, not the object to be checked; take the gradcheck"
+            " fixture and call it in the test"
+        )
+
+
+def _mistake_in_settings(item: pytest.Item) -> str | None:
+    try:
+        merge(*item.config.stash[LAYERS], marker_layer(item))
+    except SettingsError as error:
+        return str(error)
+    return None
+
+
+def _refuse(why: str) -> None:
+    pytest.fail(f"@pytest.mark.gradcheck: {why}", pytrace=False)
+
+
+def _uses_fixture(item: pytest.Item) -> bool:
+    return "gradcheck" in getattr(item, "fixturenames", ())
+
+
+def _is_marked_itself(item: pytest.Item) -> bool:
+    """Whether the marker stands at the test, not only at its class or module as their settings."""
+    return any(mark.name == "gradcheck" for mark in item.own_markers)
+
+
+@contextmanager
+def collecting_returned(item: pytest.Function) -> Iterator[list[Any]]:
+    """Catch what the test function returns: pytest itself must see None.
+
+    Pytest has warned of, and once failed, tests that return something.
+    """
+    returned: list[Any] = []
+    function: Callable[..., Any] = item.obj
+
+    @functools.wraps(function)
+    def test(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        value = function(*args, **kwargs)
+        if inspect.isawaitable(value):
+            return value  # an async plugin's affair
+        returned.append(value)
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(item, "obj", test)
+        yield returned
+
+
+def check_returned(item: pytest.Item, returned: list[Any]) -> None:
+    """Check whatever the marked test returned; a tuple or list is several objects.
+
+    A marked test by which nothing was checked fails: it would be a pass by accident.
+    """
+    __tracebackhide__ = True
+    value = returned[0] if returned else None
+    if value is None:
+        if _is_marked_itself(item) and RECORDS not in item.stash:
+            _refuse(
+                "nothing was checked: the test must return the object to be checked (or a tuple or"
+                " list of them), or take the gradcheck fixture and call it"
+            )
+        return
+    subjects = value if type(value) in (tuple, list) else [value]
+    if not subjects:
+        _refuse("nothing was checked: the test returned an empty sequence")
+    settings = merge(*item.config.stash[LAYERS], marker_layer(item))
+    for subject in subjects:
+        _report(_check(item, subject, (), settings))
