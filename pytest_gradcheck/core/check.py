@@ -166,8 +166,12 @@ def _require_reach(blocks: Sequence[Measured], point: Point) -> None:
             continue
         theta = block.parameter.read()
         scale = float(np.max(np.abs(theta))) or 1.0
-        line = Line(point.loss, [block.parameter], [theta], [np.full_like(theta, scale)])
-        if all(line(sign * part) == point.base for part in REACH for sign in (1, -1)):
+        uphill = np.sign(block.claimed) * scale
+        line = Line(point.loss, [block.parameter], [theta], [uphill])
+        promised = REACH[0] * float(uphill @ block.claimed)
+        if promised > 1e-12 * abs(point.base) and all(
+            line(sign * part) == point.base for part in REACH for sign in (1, -1)
+        ):
             unread.append(block.parameter.name)
     if unread:
         raise SubjectError(

@@ -222,7 +222,7 @@ def _estimate(
     )
     noise = jump_noise = 0.0
     for rung, w_central, w_jump in zip(used, CENTRAL[j], JUMP[j], strict=True):
-        sigma = max(rung.sigma, scatter / SIGMAS * math.sqrt(2))
+        sigma = max(rung.sigma, RATIO * scatter * math.sqrt(2) / SIGMAS)
         noise += abs(w_central) * SIGMAS * sigma / (math.sqrt(2) * rung.step)
         jump_noise += abs(w_jump) * SIGMAS * sigma * math.sqrt(6) / rung.step
     return Estimate(

@@ -7,22 +7,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 POINTS = 8
 """Number of equally spaced points of one table."""
-SPACINGS = (1e-10, 1e-7, 1e-5, 1e-3)
-"""Spacings tried, shortest first, relative to the scale of the parameters."""
+SPACING = 1e-10
+"""Spacing tried first, relative to the scale of the parameters."""
+WIDER = (1e-8, 1e-6, 1e-4, 1e-2)
+"""Spacings tried where neighbouring values repeat: float32 inside, a large offset."""
+NARROWER = (1e-12, 1e-14)
+"""Spacings tried where the function itself varies too much: a kink nearby, stiff directions."""
 
 
-def difference_noise(values: NDArray[np.float64]) -> float | None:
-    """Noise in equally spaced values of a smooth function; None where the table cannot tell.
+@dataclass(frozen=True)
+class Table:
+    """What a table of differences says: the noise, and whether it is sure of it."""
+
+    noise: float
+    accepted: bool
+
+
+def difference_table(values: NDArray[np.float64]) -> Table:
+    """Noise in equally spaced values of a smooth function.
 
     Differences of order k of pure noise with standard deviation s have mean square
     s^2 (2k)! / (k!)^2, while those of a smooth function vanish.  The first order is taken at
-    which three successive estimates agree within a factor of 4 and the differences change sign.
+    which three successive estimates agree within a factor of 4 and the differences change sign;
+    failing that the smallest estimate of high order, which is an upper bound.
 
     Parameters
     ----------
@@ -39,25 +53,26 @@ def difference_noise(values: NDArray[np.float64]) -> float | None:
     for k in range(len(levels) - 3):
         three = levels[k : k + 3]
         if min(three) > 0 and max(three) <= 4 * min(three) and mixed[k]:
-            return levels[k]
-    return None
+            return Table(levels[k], accepted=True)
+    return Table(min(levels[2:5]), accepted=False)
 
 
 def is_staircase(values: NDArray[np.float64]) -> bool:
-    """Whether neighbouring values repeat: the spacing lies below the resolution of the loss."""
+    """Whether values repeat: the spacing lies below the resolution of the function."""
     return len(np.unique(values)) <= 0.8 * len(values)
 
 
 def measure_noise(along: Callable[[float], float], base: float) -> float:
     """Standard deviation of one value of a function of one variable of scale 1.
 
-    Several spacings are tried, shortest first, since at one below the resolution of the function
-    (float32 arithmetic inside, a large offset) it looks constant and its noise like zero.
+    All points lie on one side, so that a kink at the point itself does not look like noise.  At a
+    spacing below the resolution of the function it looks constant and its noise like zero: no
+    such table is trusted beyond the height of its steps.
 
     Parameters
     ----------
     along : callable
-        ``along(t)`` is the loss at displacement t.
+        ``along(t)`` is the function at displacement t.
     base : float
         ``along(0)``.
 
@@ -66,17 +81,25 @@ def measure_noise(along: Callable[[float], float], base: float) -> float:
     float
         At least the rounding of `base` itself.
     """
-    floor = 2.0**-53 * abs(base)
-    highest = floor
-    for spacing in SPACINGS:
-        offsets = spacing * (np.arange(POINTS) - POINTS // 2)
-        values = np.array([base if t == 0 else along(float(t)) for t in offsets])
+    lowest, highest = 2.0**-53 * abs(base), math.inf
+    pending = [SPACING]
+    widened = False
+    while pending:
+        spacing = pending.pop(0)
+        values = np.array([base, *(along(spacing * k) for k in range(1, POINTS))])
         if not np.all(np.isfinite(values)):
-            continue
-        if is_staircase(values):
-            highest = max(highest, float(np.ptp(values)) / math.sqrt(12))
-            continue
-        noise = difference_noise(values)
-        if noise is not None:
-            return max(noise, highest)
-    return highest
+            if spacing == SPACING:
+                pending.extend(NARROWER)
+        elif is_staircase(values):
+            lowest = max(lowest, float(np.ptp(values)) / math.sqrt(12) if widened else 0.0)
+            if spacing == SPACING:
+                pending.extend(WIDER)
+                widened = True
+        else:
+            table = difference_table(values)
+            highest = min(highest, table.noise)
+            if table.accepted:
+                break
+            if spacing == SPACING:
+                pending.extend(NARROWER)
+    return max(lowest, highest) if math.isfinite(highest) else lowest
