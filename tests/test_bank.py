@@ -1,0 +1,168 @@
+"""The calibration bank is only worth something if its exact gradients are exact."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+
+import mpmath as mp
+import numpy as np
+import pytest
+from bank import KINDS, Case, cases, special
+from bank.base import WIDE_IS_WIDER
+from bank.mutants import relative_error
+
+CASES = {case.name: case for case in cases()}
+STEP = 1e-30
+
+
+def named(case: Case) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(case.name.encode()))
+
+
+def complex_step(case: Case, direction: dict[str, np.ndarray]) -> tuple[float, float]:
+    """Squire and Trapp's derivative: no subtraction, so no cancellation. With its rounding error,
+    from what changes between double and long double.
+    """
+
+    def along(wide: type, step: float) -> float:
+        moved = {k: v.astype(wide) + 1j * step * direction[k] for k, v in case.params.items()}
+        assert case.ideal is not None
+        return np.imag(case.ideal(moved)) / step
+
+    best, rough = along(np.clongdouble, STEP), along(np.complex128, STEP)
+    return best, float(abs(best - rough)) / (64 if WIDE_IS_WIDER else 1)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_exact_gradient(case: Case) -> None:
+    rng = named(case)
+    flat = [(k, i) for k, v in case.params.items() for i in np.ndindex(v.shape)]
+    for k, i in (flat[j] for j in rng.permutation(len(flat))[:25]):
+        if k in case.kinks and case.kinks[k][i]:
+            continue
+        direction = {n: np.zeros(v.shape) for n, v in case.params.items()}
+        direction[k][i] = 1.0
+        got, error = complex_step(case, direction)
+        off = abs(got - case.exact[k][i])
+        assert off <= 1.01 * (case.exact_error[k][i] + error), (k, i, got, case.exact[k][i])
+    if not any(mask.any() for mask in case.kinks.values()):
+        direction = {k: rng.choice([-1.0, 1.0], v.shape) for k, v in case.params.items()}
+        wide = {k: g.astype(np.longdouble) for k, g in case.exact.items()}
+        expected = sum(np.sum(direction[k] * g) for k, g in wide.items())
+        bound = sum(np.sum(e) for e in case.exact_error.values())
+        got, error = complex_step(case, direction)
+        assert abs(got - expected) <= 1.01 * (bound + error)
+
+
+@pytest.mark.parametrize("case", list(cases(kind="kink-at")), ids=lambda case: case.name)
+def test_kinks(case: Case) -> None:
+    """One-sided differences in long double agree with the two slopes, the gradient is between."""
+    assert any(mask.any() for mask in case.kinks.values())
+    wide = {k: v.astype(np.longdouble) for k, v in case.params.items()}
+    step = np.longdouble(1e-8)
+    assert case.ideal is not None
+    for k, v in wide.items():
+        low, high = case.one_sided[k]
+        for i in np.ndindex(v.shape):
+            slopes = []
+            for side in (-1, 1):
+                moved = v.copy()
+                moved[i] += side * step
+                slopes.append(side * (case.ideal({**wide, k: moved}) - case.ideal(wide)) / step)
+            room = 1e-6 * max(1.0, *map(abs, slopes))
+            assert abs(min(slopes) - low[i]) < room and abs(max(slopes) - high[i]) < room
+            assert case.kinks[k][i] == (abs(slopes[1] - slopes[0]) > 4 * room)
+            error = case.exact_error[k][i]
+            assert low[i] - error - 1e-9 <= case.exact[k][i] <= high[i] + error + 1e-9
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_loss(case: Case) -> None:
+    before = {k: v.tobytes() for k, v in case.params.items()}
+    first = case.loss(case.params)
+    assert isinstance(first, float) and np.isfinite(first)
+    if not case.random:
+        assert case.loss(case.params) == first
+    assert before == {k: v.tobytes() for k, v in case.params.items()}
+    assert case.ideal is not None
+    ideal = float(case.ideal({k: v.astype(np.longdouble) for k, v in case.params.items()}))
+    rough = {
+        "noisy": 1e-5,
+        "float32-inside": 1e-3,
+        "near-singular": 1e-6,
+        "large-sum": 1e-7,
+        "scaled": 1e-8,
+    }
+    room = rough.get(case.kind, 1e-10)
+    assert abs(first - ideal) <= room * max(abs(ideal), 1e-3), (first, ideal)
+    rng = named(case)
+    moved = {
+        k: (v * (1 + 1e-9 * rng.normal(size=v.shape))).astype(v.dtype)
+        for k, v in case.params.items()
+    }
+    ideal = float(case.ideal({k: v.astype(np.longdouble) for k, v in moved.items()}))
+    assert abs(case.loss(moved) - ideal) <= room * max(abs(ideal), 1e-3)
+    assert set(case.exact) == set(case.params) == set(case.exact_error)
+    for k, v in case.params.items():
+        assert case.exact[k].shape == v.shape == case.exact_error[k].shape
+        assert np.all(np.isfinite(case.exact[k]))
+        room = 1e-5 if case.kind == "noisy" else 1e-9
+        if case.name.endswith("claim"):
+            room = 1.2e-7
+        largest = np.max(np.abs(case.exact[k]), initial=0)
+        assert np.max(case.exact_error[k], initial=0) <= room * largest + 1e-320, k
+
+
+def test_series() -> None:
+    """The series behind the ideal functions, against mpmath."""
+    mp.mp.dps = 30
+    for x in (0.02, 0.3, 1.7, 9.1):
+        for ours, theirs in (
+            (special.gammaln, mp.loggamma),
+            (special.log_i0, lambda t: mp.log(mp.besseli(0, t))),
+            (special.erf, mp.erf),
+            (special.log_ndtr, lambda t: mp.log(mp.ncdf(t))),
+        ):
+            if x > 5 and ours in (special.erf, special.log_ndtr):
+                continue
+            exact = theirs(mp.mpf(x))
+            got = mp.mpf(str(ours(np.longdouble(x), np)))
+            assert abs(got - exact) <= (2e-17 if WIDE_IS_WIDER else 1e-14) * max(1, abs(exact))
+
+
+def test_float32_is_inside() -> None:
+    for case in cases(kind="float32-inside"):
+        if case.name.endswith("claim"):
+            continue
+        rng, gaps = named(case), []
+        assert case.ideal is not None
+        for _ in range(8):
+            moved = {
+                k: (v * (1 + 1e-3 * rng.normal(size=v.shape))).astype(np.float32)
+                for k, v in case.params.items()
+            }
+            ideal = float(case.ideal({k: v.astype(float) for k, v in moved.items()}))
+            typed = {k: v.astype(case.params[k].dtype) for k, v in moved.items()}
+            gaps.append(abs(case.loss(typed) - ideal) / abs(ideal))
+        assert 1e-11 < max(gaps) < 1e-3, (case.name, gaps)
+
+
+def test_mutants_are_wrong() -> None:
+    kinds, total = Counter(), 0
+    for case in CASES.values():
+        for mutant in case.mutants():
+            assert mutant.relative_error == relative_error(mutant.grads, case.exact) > 0
+            kinds[mutant.kind] += 1
+            total += 1
+    assert total >= 1000
+    assert len(kinds) >= 20
+
+
+def test_counts() -> None:
+    assert len(CASES) == sum(1 for _ in cases()) >= 200
+    halves = {case.family: case.half for case in CASES.values()}
+    assert all(halves[case.family] == case.half for case in CASES.values())
+    for kind in KINDS:
+        for half in ("tuning", "held-out"):
+            assert sum(c.kind == kind and c.half == half for c in CASES.values()) >= 3, (kind, half)
