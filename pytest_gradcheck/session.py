@@ -16,7 +16,7 @@ import pytest
 from .api import as_subject
 from .core.check import run_check
 from .core.result import Result
-from .errors import GradcheckError, GradcheckWarning, SettingsError
+from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
 from .options import LAYERS, RECORDS
 from .report.text import failure, warning
 from .settings import Settings, merge
@@ -68,8 +68,11 @@ class Gradcheck:
             If the gradient is imprecise, suspect, or could not be tested.
         """
         __tracebackhide__ = True
-        subject, args = as_subject(subject, args, loss=loss, grads=grads, params=params)
-        result = _check(self._item, subject, args, merge(*self._layers, settings))
+        try:
+            subject, args = as_subject(subject, args, loss=loss, grads=grads, params=params)
+            result = _check(self._item, subject, args, merge(*self._layers, settings))
+        except (SettingsError, SubjectError) as error:
+            raise error.with_traceback(None) from None  # the user's line says it all
         _report(result)
         return result
 
@@ -203,4 +206,8 @@ def check_returned(item: pytest.Item, returned: list[Any]) -> None:
         _refuse("nothing was checked: the test returned an empty sequence")
     settings = merge(*item.config.stash[LAYERS], marker_layer(item))
     for subject in subjects:
-        _report(_check(item, subject, (), settings))
+        try:
+            result = _check(item, subject, (), settings)
+        except SubjectError as error:
+            raise error.with_traceback(None) from None
+        _report(result)

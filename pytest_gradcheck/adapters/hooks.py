@@ -23,7 +23,7 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
         parameters=blocks.parameters,
         loss=hooks.loss_of(blocks),
         grads=lambda: blocks.gather(hooks.claimed()),
-        roots=[("self", subject), ("loss", hooks.get("loss")), ("args", args)],
+        roots=[("self", subject), (hooks.owner("loss"), hooks.get("loss")), ("args", args)],
         put_back=(lambda: hooks.write_back(blocks.tree)) if blocks.copies else None,
         in_place=not blocks.copies,
         notes=blocks.notes,
@@ -53,6 +53,10 @@ class Hooks:
 
     def name(self, hook: str) -> str:
         return self.names.get(hook, hook)
+
+    def owner(self, hook: str) -> str:
+        """What reports call the object that a hook belongs to: ``self``, or ``self.net``."""
+        return ".".join(["self", *self.name(hook).split(".")[:-1]])
 
     def get(self, hook: str) -> Any:
         """The hook, or ``_MISSING``; an AttributeError raised inside a property is let through."""

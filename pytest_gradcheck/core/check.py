@@ -139,6 +139,7 @@ def _measure(problem: Problem, point: Point, settings: Settings, seed: int) -> l
         jitter=point.jitter,
         eps=settings.eps,
         tol=settings.tol,
+        warn=settings.warn,
         rng=np.random.default_rng(seed),
     ).run()
 

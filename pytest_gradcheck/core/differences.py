@@ -23,13 +23,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .fit import Window
+
 RATIO = 4.0
 """Ratio of neighbouring steps."""
 ORDER = 5
 """Largest number of extrapolations: up to 6 steps are combined."""
 SIGMAS = 4.0
 """Error bars span this many standard deviations of the noise."""
-COARSEST = 0.25
+COARSEST = 1.0
 """Longest step, as a fraction of the scale of the parameter."""
 FINEST = 1e-13
 """Shortest step, likewise: a few hundred units in the last place."""
@@ -64,14 +66,23 @@ class Derivative:
     ----------
     value, uncertainty : float
         The derivative and its error bar; infinite where nothing could be measured.
+    noise : float
+        The part of `uncertainty` that comes from the noise of the function, and so averages out
+        over independent measurements.
     left, right : float
         One-sided derivatives; both are `value` unless the point is a kink.
     """
 
     value: float
     uncertainty: float
+    noise: float
     left: float
     right: float
+
+    @classmethod
+    def smooth(cls, value: float, uncertainty: float, noise: float) -> Derivative:
+        """A derivative where both sides agree."""
+        return cls(value, uncertainty, noise, left=value, right=value)
 
     @property
     def kink(self) -> bool:
@@ -135,8 +146,9 @@ class Ladder:
         self, sample: Sample, base: float, first: float, *, noise: float, scale: float
     ) -> None:
         self.sample, self.base, self.first, self.noise = sample, base, first, noise
+        self.longest = COARSEST * scale
         self.rungs: dict[int, Rung] = {}
-        self.highest = max(0, math.floor(math.log(COARSEST * scale / first, RATIO)))
+        self.highest = max(0, math.floor(math.log(self.longest / first, RATIO)))
         self.lowest = min(0, math.ceil(math.log(FINEST * scale / first, RATIO)))
 
     def add(self, k: int) -> None:
@@ -235,8 +247,8 @@ def _estimate(
     )
 
 
-def derivative(ladder: Ladder, *, claim: float, target: float, most: int = 24) -> Derivative:
-    """Climb the ladder until the derivative is known to `target`, or `claim` certainly differs.
+def derivative(ladder: Ladder, *, claim: float, target: float, enough: float) -> Derivative:
+    """Measure until the derivative is known to `target`, or `claim` certainly differs.
 
     Parameters
     ----------
@@ -245,31 +257,83 @@ def derivative(ladder: Ladder, *, claim: float, target: float, most: int = 24) -
     claim : float
         The value to be checked.
     target : float
-        Error bar that is small enough.
-    most : int
-        Largest number of rungs.
+        Error bar aimed at.
+    enough : float
+        Error bar that will do where noise dominates at every step.
     """
     if 0 not in ladder.rungs:
         ladder.add(0)
+    if SIGMAS * ladder.noise < 10 * target * ladder.longest:
+        _climb(ladder, claim, target)
+        found = _verdict(ladder, target)
+        if found.kink or found.uncertainty <= max(enough, DECIDED * abs(found.value - claim)):
+            return found
+        return _fitted(ladder, found, enough)
+    found = _fitted(ladder, _verdict(ladder, target), enough)
+    if found.uncertainty > max(enough, DECIDED * abs(found.value - claim)):
+        _climb(ladder, claim, target)  # there may be a kink, or an edge of the domain
+        climbed = _verdict(ladder, target)
+        if climbed.kink or climbed.uncertainty < found.uncertainty:
+            return climbed
+    return found
+
+
+def _climb(ladder: Ladder, claim: float, target: float) -> None:
+    """Add rungs where they help most, until `target` is reached or none helps."""
     stalled = 0
-    while len(ladder.rungs) < most:
+    while len(ladder.rungs) < MOST:
         best = ladder.best()
         if best is not None:
             if best.uncertainty <= target:
-                break
+                return
             if best.uncertainty < DECIDED * abs(best.value - claim) and len(ladder.rungs) > 2:
-                break
+                return
         k = _next_rung(ladder, best, claim, stalled)
         if k is None:
-            break
+            return
         coarser = k > max(ladder.rungs)
         ladder.add(k)
         now = ladder.best()
         if coarser and best is not None and now is not None:
             stalled = stalled + 1 if now.uncertainty > 0.8 * best.uncertainty else 0
-    return _verdict(ladder, target)
 
 
+def _fitted(ladder: Ladder, found: Derivative, enough: float) -> Derivative:
+    """Least squares over ever narrower windows, then over more points in the best of them."""
+    floor = max(ladder.noise / 4, ROUNDING * abs(ladder.base))
+    chosen, longest = 0.0, ladder.longest
+    shortest = ladder.first * RATIO**ladder.lowest
+    while longest > shortest and SIGMAS * floor / math.sqrt(FEW) < longest * found.uncertainty:
+        better = _fit(ladder, longest, FEW, floor, found)
+        if better is not found:
+            found, chosen = better, longest
+            if found.uncertainty <= enough:
+                return found
+        longest /= RATIO
+    return _fit(ladder, chosen, MANY, floor, found) if chosen else found
+
+
+def _fit(
+    ladder: Ladder, longest: float, points: int, floor: float, found: Derivative
+) -> Derivative:
+    """A fit over one window if it is sharper than what was found, and agrees with short steps."""
+    window = Window(ladder.sample, longest, points, floor)
+    if not window.finite:
+        return found
+    fit = window.best(SIGMAS)
+    if not fit.uncertainty < found.uncertainty:
+        return found
+    for rung in ladder.rungs.values():
+        allowed = 2 * SIGMAS * rung.sigma / rung.step + fit.uncertainty
+        if rung.step < longest / RATIO and not abs(rung.central - fit.value) <= allowed:
+            return found
+    return Derivative.smooth(fit.value, fit.uncertainty, fit.noise)
+
+
+MOST = 24
+"""Largest number of rungs."""
+FEW, MANY = 16, 64
+"""Points of a least-squares fit: while its window is sought, and once it is found."""
 DECIDED = 1e-3
 """A difference is certain, and known to three digits, when its error bar is this fraction of it."""
 STALLED = 3
@@ -312,10 +376,11 @@ def _verdict(ladder: Ladder, target: float) -> Derivative:
             return Derivative(
                 kink.value,
                 kink.uncertainty_beside_jump,
+                kink.noise,
                 left=kink.value - half,
                 right=kink.value + half,
             )
-    return Derivative(best.value, best.uncertainty, best.value, best.value)
+    return Derivative.smooth(best.value, best.uncertainty, best.noise)
 
 
 def _one_sided(ladder: Ladder) -> Derivative:
@@ -335,7 +400,7 @@ def _one_sided(ladder: Ladder) -> Derivative:
                     abs(w) * SIGMAS * math.sqrt(2) * r.sigma / r.step
                     for w, r in zip(ONE_SIDED[j], rungs[k - j : k + 1], strict=True)
                 )
-                choices.append((truncation + noise, value))
-        uncertainty, value = min(choices)
-        return Derivative(value, uncertainty, value, value)
-    return Derivative(math.nan, math.inf, math.nan, math.nan)
+                choices.append((truncation + noise, noise, value))
+        uncertainty, noise, value = min(choices)
+        return Derivative.smooth(value, uncertainty, noise)
+    return Derivative.smooth(math.nan, math.inf, math.inf)

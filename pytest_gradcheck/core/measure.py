@@ -26,12 +26,14 @@ from .problem import Problem
 
 SETTLED = 0.03
 """Part of `tol` that one entry may use up and still be settled by its first step."""
+NOISY = 0.3
+"""Part of `warn` to which the gradient of a noisy loss is verified without dearer means."""
 SHARP = 5e-11
 """Error bar aimed at along random directions, relative to the gradient."""
-DIRECTIONS = 3
-"""Random directions; see `QUANTILE`."""
-QUANTILE = 0.0243
-"""0.001-quantile of chi-squared with `DIRECTIONS` degrees of freedom: for Gaussian v the sum of
+FEW, MANY = 3, 16
+"""Random directions: to begin with, and where the noise of the loss has to be averaged."""
+QUANTILE = {FEW: 0.0243, MANY: 3.94}
+"""0.001-quantile of chi-squared with that many degrees of freedom: for Gaussian v the sum of
 (e.v)^2 over the directions falls below ``QUANTILE * norm(e)**2`` once in a thousand times."""
 FIRST_STEP = 1e-3
 """First step along a random direction, as a fraction of the scale of the parameters."""
@@ -85,10 +87,10 @@ class Measured:
         """Norm of the error: at least, as measured, at most."""
         error = np.abs(self.claimed - self.numeric)
         least = float(np.linalg.norm(np.maximum(error - self.bar, 0.0)))
-        most = float(np.linalg.norm(error + self.uncertainty))
+        most = _norm_bound(error, self.uncertainty)
         if math.isfinite(self.bound):
-            climbed = np.linalg.norm((error + self.uncertainty)[self.climbed])
-            most = min(most, math.hypot(float(climbed), self.bound))
+            at_most = _norm_bound(error[self.climbed], self.uncertainty[self.climbed])
+            most = min(most, math.hypot(at_most, self.bound))
         return least, float(np.linalg.norm(error)), max(most, least)
 
 
@@ -122,7 +124,7 @@ class Measurement:
         Loss at the point.
     jitter : float
         Difference of two evaluations at the point.
-    eps, tol : float
+    eps, tol, warn : float
         As in `Settings`.
     rng : numpy.random.Generator
         Source of the random directions.
@@ -139,9 +141,11 @@ class Measurement:
         jitter: float,
         eps: float,
         tol: float,
+        warn: float,
         rng: np.random.Generator,
     ) -> None:
-        self.loss, self.base, self.eps, self.tol, self.rng = loss, base, eps, tol, rng
+        self.loss, self.base, self.eps = loss, base, eps
+        self.tol, self.warn, self.rng = tol, warn, rng
         self.parameters = list(problem.parameters)
         self.origin = [p.read() for p in self.parameters]
         self.noise = jitter
@@ -157,13 +161,20 @@ class Measurement:
                 self._climb(i, int(j))
         live = [i for i, b in enumerate(self.blocks) if np.linalg.norm(b.claimed) > 0]
         if any(not self._known(i, SHARP) for i in live):
-            self._bound(live)
+            noisy = self._bound(live, FEW)
+            if noisy and not all(self._known(i, NOISY * self.warn) for i in live):
+                self._bound(live, MANY)
         for i, block in enumerate(self.blocks):
+            if self._known(i, self.tol):
+                continue
+            if block.claimed.size > FEW:
+                noisy = self._bound([i], FEW)
+                if noisy and not self._known(i, NOISY * self.warn):
+                    self._bound([i], MANY)
+                if noisy and self._known(i, NOISY * self.warn):
+                    continue
             if not self._known(i, self.tol):
-                if block.claimed.size > DIRECTIONS:
-                    self._bound([i])
-                if not self._known(i, self.tol):
-                    self._climb_all(i)
+                self._climb_all(i)
         return self.blocks
 
     def _known(self, i: int, goal: float) -> bool:
@@ -194,6 +205,10 @@ class Measurement:
         """Error of an entry that does not matter beside `tol`."""
         return SETTLED * self.tol * np.maximum(np.abs(claim), _rms(claim))
 
+    def _enough(self, target: float) -> float:
+        """The same where noise allows no better: what does not matter beside `warn`."""
+        return target * self.warn / self.tol
+
     def _climb(self, i: int, j: int) -> None:
         """Measure entry j of block i on a ladder of steps."""
         block = self.blocks[i]
@@ -208,7 +223,7 @@ class Measurement:
             scale=max(1.0, scale),
         )
         target = float(self._target(block.claimed)[j])
-        found = derivative(ladder, claim=claim, target=target)
+        found = derivative(ladder, claim=claim, target=target, enough=self._enough(target))
         self._note(block, j, found)
 
     @staticmethod
@@ -227,43 +242,70 @@ class Measurement:
                 return
             self._climb(i, int(j))
 
-    def _bound(self, which: list[int]) -> None:
+    def _bound(self, which: list[int], directions: int) -> bool:
         """Step 3: bound the norm of the error in the settled entries of the blocks `which`.
 
         Each block has equal relative weight: v = z / norm(g) with Gaussian z, so that
-        E[(e.v)^2] = sum over blocks of (norm(e) / norm(g))^2.
+        E[(e.v)^2] = sum over blocks of (norm(e) / norm(g))^2.  The noise of the measurements adds
+        to the sum of squares as it stands; their bias is added to each.
+
+        Returns
+        -------
+        bool
+            Whether it is noise that keeps the bound from being sharper.
         """
-        weight = [1 / (np.linalg.norm(self.blocks[i].claimed) or 1.0) for i in which]
-        parameters = [self.parameters[i] for i in which]
-        origin = [self.origin[i] for i in which]
-        total = 0.0
-        for _ in range(DIRECTIONS):
-            v = [w * self.rng.standard_normal(t.size) for w, t in zip(weight, origin, strict=True)]
-            expected = known = 0.0
-            for i, direction in zip(which, v, strict=True):
-                block = self.blocks[i]
-                reference = np.where(block.climbed, block.numeric, block.claimed)
-                expected += float(reference @ direction)
-                known += float(np.sum((block.uncertainty * np.abs(direction))[block.climbed]))
-            longest = min(
-                _scale(t) / float(np.max(np.abs(d), initial=0.0))
-                for t, d in zip(origin, v, strict=True)
-            )
-            ladder = Ladder(
-                Line(self.loss, parameters, origin, v).sample,
-                self.base,
-                FIRST_STEP * longest,
-                noise=self.noise,
-                scale=longest,
-            )
-            target = SHARP * math.sqrt(len(which))
-            found = derivative(ladder, claim=expected, target=target)
+        weight = [1 / (float(np.linalg.norm(self.blocks[i].claimed)) or 1.0) for i in which]
+        squares = noise_squares = 0.0
+        for _ in range(directions):
+            v = [
+                w * self.rng.standard_normal(self.origin[i].size)
+                for i, w in zip(which, weight, strict=True)
+            ]
+            found, expected, known = self._along(which, v)
             if found.kink or not math.isfinite(found.uncertainty + known):
-                return  # several kinks may meet along one line: it proves nothing
-            total += (abs(found.value - expected) + found.uncertainty + known) ** 2
-        bound = math.sqrt(total / QUANTILE)
+                return False  # several kinks may meet along one line: it proves nothing
+            bias = found.uncertainty - found.noise + known
+            squares += (abs(found.value - expected) + bias) ** 2
+            noise_squares += (found.noise / SIGMAS) ** 2
+        bound = math.sqrt(max(squares, noise_squares) / QUANTILE[directions])
         for i, w in zip(which, weight, strict=True):
-            self.blocks[i].bound = min(self.blocks[i].bound, float(bound / w))
+            self.blocks[i].bound = min(self.blocks[i].bound, bound / w)
+        return squares < 9 * noise_squares
+
+    def _along(self, which: list[int], v: list[Array]) -> tuple[Derivative, float, float]:
+        """The derivative along v, what it should be, and the error bar of that."""
+        expected = known = 0.0
+        for i, direction in zip(which, v, strict=True):
+            block = self.blocks[i]
+            reference = np.where(block.climbed, block.numeric, block.claimed)
+            expected += float(reference @ direction)
+            known += float(np.sum((block.uncertainty * np.abs(direction))[block.climbed]))
+        origin = [self.origin[i] for i in which]
+        longest = min(
+            _scale(t) / float(np.max(np.abs(d), initial=0.0)) for t, d in zip(origin, v, strict=True)
+        )
+        ladder = Ladder(
+            Line(self.loss, [self.parameters[i] for i in which], origin, v).sample,
+            self.base,
+            FIRST_STEP * longest,
+            noise=self.noise,
+            scale=longest,
+        )
+        target = SHARP * math.sqrt(len(which))
+        enough = 0.1 * NOISY * self.warn
+        return derivative(ladder, claim=expected, target=target, enough=enough), expected, known
+
+
+def _norm_bound(error: Array, bar: Array) -> float:
+    """Upper bound on the norm of a true error, given the measured one and its error bars.
+
+    One bar may be used up wholly, many independent ones may not all be: their sum of squares stays
+    near its mean, which lies at a sixteenth of that of bars of four standard deviations.
+    """
+    if error.size == 0:
+        return 0.0
+    part = 0.4 + 0.6 / math.sqrt(error.size)
+    return float(np.linalg.norm(error) + part * np.linalg.norm(bar))
 
 
 def _rms(values: Array) -> float:

@@ -1,0 +1,109 @@
+"""A derivative out of noise: least squares over many points, where a ladder of steps drowns.
+
+The odd part of f around the point, ``(f(h) - f(-h)) / 2 = a h + c h^3 + ...``, is fitted by a
+polynomial over m steps in (0, H], which takes the noise down like 1/sqrt(m) and, unlike two
+points, shows it: the residuals are the noise.  The even part, ``(f(h) + f(-h)) / 2 = f(0) +
+(k/2) h + b h^2 + ...``, gives the jump k of the slope in the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Sample = Callable[[float], tuple[float, float, float, float]]
+
+TERMS = 6
+"""Largest number of terms of a polynomial."""
+STAIRS = 32
+"""Height of f over a window, in units of its noise, below which rounding is not random."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A slope, with its error split by cause as in `differences.Estimate`."""
+
+    value: float
+    truncation: float
+    noise: float
+    jump: float
+
+    @property
+    def uncertainty(self) -> float:
+        return self.truncation + self.noise + abs(self.jump) / 2
+
+
+class Window:
+    """Values of f on both sides of the point, at Chebyshev nodes of (0, longest].
+
+    Parameters
+    ----------
+    sample : callable
+        See `differences.Sample`.
+    longest : float
+        H above.
+    points : int
+        m above.
+    floor : float
+        Noise of f that is certain; the residuals may only show more.
+    """
+
+    def __init__(self, sample: Sample, longest: float, points: int, floor: float) -> None:
+        nodes = longest * np.sin(np.pi * (2 * np.arange(points) + 1) / (4 * points))
+        rows = np.array([sample(float(h)) for h in nodes])
+        self.steps = (rows[:, 0] + rows[:, 2]) / 2
+        self.odd = (rows[:, 1] - rows[:, 3]) / 2
+        self.even = (rows[:, 1] + rows[:, 3]) / 2
+        self.longest, self.floor = longest, floor
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.all(np.isfinite(self.odd)))
+
+    def best(self, sigmas: float) -> Fit:
+        """The fit with the smallest error bar over all numbers of terms.
+
+        Parameters
+        ----------
+        sigmas : float
+            Standard deviations that an error bar spans.
+        """
+        x = self.steps / self.longest
+        odd = [x ** (2 * i + 1) for i in range(TERMS + 1)]
+        even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 1))]
+        slopes = [_solve(odd[: p + 1], self.odd, 0, self.floor) for p in range(TERMS + 1)]
+        jumps = [_solve(even[: p + 2], self.even, 1, self.floor) for p in range(TERMS + 1)]
+        # a handful of steps of a staircase is no noise that more points would average
+        flat = float(np.ptp(self.odd)) < STAIRS * self.floor
+        stairs = sigmas * self.floor / self.longest if flat else 0.0
+        fits = []
+        for p in range(TERMS):
+            (value, error), (jump, _) = slopes[p], jumps[p]
+            fits.append(
+                Fit(
+                    value=value / self.longest,
+                    truncation=abs(value - slopes[p + 1][0]) / self.longest,
+                    noise=sigmas * error / self.longest + stairs,
+                    jump=2 * jump / self.longest,
+                )
+            )
+        return min(fits, key=lambda fit: fit.uncertainty)
+
+
+def _solve(columns: list[Array], values: Array, which: int, floor: float) -> tuple[float, float]:
+    """One coefficient of a least-squares fit, and its standard error from the residuals."""
+    matrix = np.stack(columns, axis=1)
+    q, r = np.linalg.qr(matrix)
+    inverse = np.linalg.inv(r)
+    coefficients = inverse @ (q.T @ values)
+    free = len(values) - len(columns)
+    residual = values - matrix @ coefficients
+    # few residuals may be small by chance: half as much again for a dozen of them
+    sigma = math.sqrt(float(residual @ residual) / free) * (1 + 6 / free)
+    spread = math.sqrt(float(inverse[which] @ inverse[which]))
+    return float(coefficients[which]), max(sigma, floor) * spread
