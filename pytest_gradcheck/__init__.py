@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .core.problem import Problem
     from .core.result import Block, Entry, Finding, Result
     from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
+    from .session import Gradcheck
     from .settings import Settings
 
 _HOME = {
@@ -24,6 +25,7 @@ _HOME = {
     "Entry": ".core.result",
     "Finding": ".core.result",
     "Result": ".core.result",
+    "Gradcheck": ".session",
     "GradcheckError": ".errors",
     "GradcheckWarning": ".errors",
     "SettingsError": ".errors",
@@ -35,6 +37,7 @@ __all__ = [
     "Block",
     "Entry",
     "Finding",
+    "Gradcheck",
     "GradcheckError",
     "GradcheckWarning",
     "Parameter",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from typing import Any
@@ -44,13 +45,14 @@ def read(config: pytest.Config) -> Layers:
     pytest.UsageError
         For a value that the setting cannot have.
     """
+    _require_known(config)
     ini: dict[str, Any] = {}
     line: dict[str, Any] = {}
     for setting in _written():
         try:
             ini[setting.name] = _from_ini(setting, config.getini(_ini(setting)))
             merge({setting.name: ini[setting.name]})
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, pytest.UsageError) as error:
             raise pytest.UsageError(f"{_ini(setting)}: {error}") from None
         line[setting.name] = config.getoption(_ini(setting))
     try:
@@ -58,6 +60,25 @@ def read(config: pytest.Config) -> Layers:
     except SettingsError as error:
         raise pytest.UsageError(f"gradcheck: {error}") from None
     return [ini, line]
+
+
+def _require_known(config: pytest.Config) -> None:
+    """Refuse a misspelt name in the ini file, of which pytest itself only warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated, with nothing in its place
+        names = [name for name in config.inicfg if name.startswith("gradcheck_")]
+    for name in names:
+        try:
+            config.getini(name)
+        except ValueError as error:
+            if "unknown configuration value" not in str(error):
+                continue  # a value, not a name: told below
+            try:
+                merge({name.removeprefix("gradcheck_"): None})
+            except SettingsError as unknown:
+                raise pytest.UsageError(f"{name}: {unknown}") from None
+        except (TypeError, pytest.UsageError):
+            continue
 
 
 def _written() -> list[Field[Any]]:

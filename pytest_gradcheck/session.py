@@ -90,13 +90,21 @@ def _check(item: pytest.Item, subject: Any, args: tuple[Any, ...], settings: Set
     return result
 
 
-def _report(result: Result) -> None:
-    """Nothing for a pass, a warning for a warn, an exception for a fail."""
+def _report(result: Result, returned_by: pytest.Item | None = None) -> None:
+    """Nothing for a pass, a warning for a warn, an exception for a fail.
+
+    A warning points to the user's call, or to the test that returned the object.
+    """
     __tracebackhide__ = True
     if result.status == "fail":
         raise GradcheckError("\n".join(failure(result)), result)
     if result.status == "warn":
-        warnings.warn("\n".join(warning(result)), GradcheckWarning, stacklevel=3)
+        message = GradcheckWarning("\n".join(warning(result)))
+        if returned_by is None:
+            warnings.warn(message, stacklevel=3)
+        else:
+            path, line, _ = returned_by.reportinfo()
+            warnings.warn_explicit(message, GradcheckWarning, str(path), (line or 0) + 1)
 
 
 def marker_layer(item: pytest.Item) -> dict[str, Any]:
@@ -210,4 +218,4 @@ def check_returned(item: pytest.Item, returned: list[Any]) -> None:
             result = _check(item, subject, (), settings)
         except SubjectError as error:
             raise error.with_traceback(None) from None
-        _report(result)
+        _report(result, returned_by=item)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..core.parameters import Array, Parameter, Scalar, require_floating
+from ..core.parameters import Parameter, Scalar, require_floating
 from ..core.result import Finding
 from ..core.structure import Leaf, as_gradient, flatten, match, rebuild
 from ..core.tied import tie
@@ -23,6 +24,8 @@ class Blocks:
         The structure as the subject hands it out.
     copies : bool
         Work on copies, because moving the subject's own numbers does not reach its loss.
+    widen : bool
+        Work on copies in float64.
 
     Attributes
     ----------
@@ -32,8 +35,8 @@ class Blocks:
         What was noticed, such as tied weights.
     """
 
-    def __init__(self, tree: Any, *, copies: bool = False) -> None:
-        self.tree = tree
+    def __init__(self, tree: Any, *, copies: bool = False, widen: bool = False) -> None:
+        self.tree, self._widen = tree, widen
         self.leaves = flatten(tree)
         if not self.leaves:
             raise SubjectError(
@@ -42,7 +45,7 @@ class Blocks:
             )
         for leaf in self.leaves:
             require_floating(leaf)
-        self.copies = copies
+        self.copies = copies or widen
         arrays = [self._array_of(leaf) for leaf in self.leaves]
         names = [leaf.name for leaf in self.leaves]
         self._groups = tie(names, arrays)
@@ -61,7 +64,8 @@ class Blocks:
 
     def _array_of(self, leaf: Leaf) -> Any:
         if self.copies:
-            return np.array(leaf.value)
+            wide = self._widen and np.asarray(leaf.value).dtype.itemsize < 8
+            return np.array(leaf.value, dtype=np.float64 if wide else None)
         return leaf.value if leaf.is_array else None
 
     def current(self) -> Any:
@@ -71,7 +75,7 @@ class Blocks:
         pairs = zip(self.leaves, self._arrays, strict=True)
         return rebuild(self.tree, iter([_like(leaf, array) for leaf, array in pairs]))
 
-    def gather(self, claimed: Any) -> list[Array]:
+    def gather(self, claimed: Any) -> list[NDArray[Any]]:
         """Claimed gradients, flat, one for each block; parts of tied parameters are summed."""
         values = match(self.tree, claimed)
         gradients = [
@@ -103,8 +107,19 @@ class Blocks:
         return None
 
 
-def flat(gradients: Sequence[Array]) -> list[Array]:
-    return [gradient.reshape(-1) for gradient in gradients]
+class PairedLoss:
+    """A loss that may return ``(loss, grads)``; the last such pair is kept."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self.latest: tuple[Any, ...] | None = None
+
+    def __call__(self) -> Any:
+        value = self._call()
+        if type(value) is tuple:
+            self.latest = value
+            return value[0] if value else None
+        return value
 
 
 def _same_memory(a: Any, b: Any) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.parameters import Array
+from numpy.typing import NDArray
+
 from ..core.problem import Problem
+from ..core.state import State
 from ..errors import SubjectError
 from ..settings import Settings
-from .blocks import Blocks
+from .blocks import Blocks, PairedLoss
 
 
 @dataclass(frozen=True)
@@ -37,43 +38,51 @@ def adapt(subject: Functions, args: tuple[Any, ...], settings: Settings) -> Prob
     reason = blocks.unwritable(subject.params)
     if reason is not None:
         blocks = Blocks(subject.params, copies=True)
-    latest: list[Any] = [None]
+    loss = _loss_on(blocks, subject, args, settings)
     before_each = settings.before_each
-    loss_function: Callable[..., Any] = subject.loss
 
-    def loss() -> Any:
-        if before_each is not None:
-            before_each()
-        value = loss_function(blocks.current(), *args)
-        if type(value) is tuple:
-            latest[0] = value
-            return value[0]
-        return value
-
-    if before_each is None and not blocks.copies and subject.grads is not None:
-        tree = subject.params
-
-        def loss() -> Any:  # the bare call: nothing between the check and the user's function
-            return loss_function(tree, *args)
-
-    def grads() -> list[Array]:
+    def grads() -> list[NDArray[Any]]:
         if subject.grads is not None:
             if before_each is not None:
                 before_each()
             return blocks.gather(subject.grads(blocks.current(), *args))
-        if latest[0] is None or len(latest[0]) != 2:
+        pair = loss.latest
+        if pair is None or len(pair) != 2:
             raise SubjectError(
                 "no grads= was given, and loss does not return (loss, grads): give the gradient"
                 " to be checked as grads=function_of_the_parameters"
             )
-        return blocks.gather(latest[0][1])
+        return blocks.gather(pair[1])
 
-    roots = [("loss", subject.loss), ("grads", subject.grads), ("args", args)]
+    def in_float64(_: State) -> Problem:
+        wide = Blocks(subject.params, widen=True)
+        return Problem(wide.parameters, loss=_loss_on(wide, subject, args, settings), grads=grads)
+
     return Problem(
         parameters=blocks.parameters,
         loss=loss,
         grads=grads,
-        roots=roots,
+        roots=[("loss", subject.loss), ("grads", subject.grads), ("args", args)],
+        in_float64=in_float64,
         notes=blocks.notes,
-        title=getattr(subject.loss, "__qualname__", type(subject.loss).__qualname__),
+        title=_title(subject.loss),
     )
+
+
+def _title(function: Any) -> str:
+    name: str = getattr(function, "__name__", type(function).__name__)
+    return "loss" if name == "<lambda>" else name
+
+
+def _loss_on(
+    blocks: Blocks, subject: Functions, args: tuple[Any, ...], settings: Settings
+) -> PairedLoss:
+    function, before_each = subject.loss, settings.before_each
+    tree = None if blocks.copies else subject.params
+
+    def call() -> Any:
+        if before_each is not None:
+            before_each()
+        return function(blocks.current() if tree is None else tree, *args)
+
+    return PairedLoss(call)

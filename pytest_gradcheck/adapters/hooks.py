@@ -6,11 +6,16 @@ import inspect
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.parameters import Parameter
 from ..core.problem import Problem
+from ..core.state import State
 from ..core.structure import listed
 from ..errors import SubjectError
 from ..settings import Settings
-from .blocks import Blocks
+from .blocks import Blocks, PairedLoss
 
 _MISSING = object()
 
@@ -19,10 +24,25 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
     """A problem made of an object's hooks; ``settings.hooks`` gives their names on the object."""
     hooks = Hooks(subject, args, settings)
     blocks = hooks.blocks()
+    loss = hooks.loss_of(blocks)
+
+    def grads() -> list[NDArray[Any]]:
+        return blocks.gather(hooks.claimed(loss.latest))
+
+    def in_float64(state: State) -> Problem | None:
+        if blocks.copies:
+            wide = Blocks(blocks.tree, widen=True)
+            return Problem(wide.parameters, loss=hooks.loss_of(wide), grads=grads)
+        replaced = [_replaced(parameter, state) for parameter in blocks.parameters]
+        if any(parameter is None for parameter in replaced):
+            return None
+        return Problem([p for p in replaced if p is not None], loss=loss, grads=grads)
+
     return Problem(
         parameters=blocks.parameters,
-        loss=hooks.loss_of(blocks),
-        grads=lambda: blocks.gather(hooks.claimed()),
+        loss=loss,
+        grads=grads,
+        in_float64=in_float64,
         roots=[("self", subject), (hooks.owner("loss"), hooks.get("loss")), ("args", args)],
         put_back=(lambda: hooks.write_back(blocks.tree)) if blocks.copies else None,
         in_place=not blocks.copies,
@@ -31,13 +51,20 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
     )
 
 
+def _replaced(parameter: Parameter, state: State) -> Parameter | None:
+    """`parameter` on a float64 copy of its array, put wherever the object holds the array."""
+    if not parameter.narrow:
+        return parameter
+    wide = parameter.array.astype(np.float64)
+    return Parameter(parameter.name, wide) if state.replace(parameter.array, wide) else None
+
+
 class Hooks:
     """The hooks of one object."""
 
     def __init__(self, subject: Any, args: tuple[Any, ...], settings: Settings) -> None:
         self.subject, self.args, self.names = subject, args, settings.hooks
         self.before_each = settings.before_each
-        self.latest: Any = None
         if subject is None:
             raise SubjectError("there is nothing to check: got None; hand over the object itself")
         if isinstance(subject, type):
@@ -49,6 +76,13 @@ class Hooks:
             raise SubjectError(
                 f"{self._called('loss')} is of type {type(self.get('loss')).__name__}: it must be"
                 " a method, called again at every moved point"
+            )
+
+        if not _accepts(self.get("loss"), args):
+            raise SubjectError(
+                f"{self._called('loss')}{inspect.signature(self.get('loss'))} cannot be called with"
+                f" the {len(args)} arguments given: hand them over as gradcheck(obj, X, y); or, for"
+                " the marker, return an object that holds its data"
             )
 
     def name(self, hook: str) -> str:
@@ -108,29 +142,31 @@ class Hooks:
     def write_back(self, tree: Any) -> None:
         self._writer()(tree)
 
-    def loss_of(self, blocks: Blocks) -> Any:
+    def loss_of(self, blocks: Blocks) -> PairedLoss:
         """``loss()`` at the current content of `blocks`."""
         method, args, before_each = self.get("loss"), self.args, self.before_each
         write = self._writer() if blocks.copies else None
 
-        def loss() -> Any:
+        def call() -> Any:
             if write is not None:
                 write(blocks.current())
             if before_each is not None:
                 before_each()
-            value = method(*args)
-            if type(value) is tuple:
-                self.latest = value
-                return value[0]
-            return value
+            return method(*args)
 
-        return loss
+        return PairedLoss(call)
 
-    def claimed(self) -> Any:
-        """The gradients, in the object's own structure, after ``loss()`` was called."""
+    def claimed(self, pair: tuple[Any, ...] | None) -> Any:
+        """The gradients, in the object's own structure, after the loss was called.
+
+        Parameters
+        ----------
+        pair : tuple or None
+            What the loss returned, if it was a pair.
+        """
         grads = self.get("grads")
-        if grads is _MISSING and isinstance(self.latest, tuple) and len(self.latest) == 2:
-            return self.latest[1]
+        if grads is _MISSING and pair is not None and len(pair) == 2:
+            return pair[1]
         if callable(grads) and not hasattr(grads, "__array__"):
             return self._call_grads(grads)
         self._backward()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import SubjectError
 from ..settings import Settings
@@ -23,7 +24,7 @@ from .judge import (
 from .line import Line
 from .loss import Loss
 from .measure import Measured, Measurement, textbook
-from .parameters import Array
+from .parameters import Array, Parameter
 from .problem import Problem, Saved
 from .result import Finding, Result
 from .state import State
@@ -40,7 +41,10 @@ class Point:
     loss: Loss
     base: float
     claims: list[Array]
+    rounding: list[float]
     jitter: float
+    held: bool
+    drawn: tuple[str, ...] = ()
 
     @property
     def deterministic(self) -> bool:
@@ -72,12 +76,15 @@ def run_check(problem: Problem, settings: Settings, *, seed: int = 0) -> Result:
         point = _inspect(problem, settings, state, saved)
         if math.isfinite(point.base):
             with np.errstate(all="ignore"):  # moved points may leave the domain of the loss
-                blocks = _measure(problem, point, settings, seed)
+                moved, point = _in_float64(problem, point, settings, state)
+                blocks = _measure(moved, point, settings, seed)
                 _require_reach(blocks, point)
         else:
             blocks = _unmeasured(problem, point)
         saved.require_unchanged("the loss")
     findings = list(problem.notes) + point_findings(blocks, settings)
+    if point.held and settings.freeze_rng == "auto":
+        findings.append(_held(point))
     if not math.isfinite(point.base):
         findings.insert(0, _loss_not_finite(point.base))
     return _result(problem, settings, blocks, findings, point.loss, start)
@@ -94,7 +101,7 @@ def _inspect(problem: Problem, settings: Settings, state: State, saved: Saved) -
         held = _look(problem, state, saved, hold=True)
         if held.deterministic:
             held.loss.evaluations += point.loss.evaluations
-            return held
+            return replace(held, drawn=tuple(drawn))
     raise SubjectError(_nondeterministic(point, drawn, moved, settings))
 
 
@@ -104,10 +111,12 @@ def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:
     grads = _rewound(problem.grads, state) if hold else problem.grads
     base = loss.strict()
     saved.require_unchanged("the loss")
-    claims = [np.array(gradient, dtype=np.float64).reshape(-1) for gradient in grads()]
+    handed = list(grads())
+    claims = [np.array(gradient, dtype=np.float64).reshape(-1) for gradient in handed]
     saved.require_unchanged("computing the gradient")
     again = loss.strict()
-    return Point(loss, base, claims, abs(again - base) if math.isfinite(base) else 0.0)
+    jitter = abs(again - base) if math.isfinite(base) else 0.0
+    return Point(loss, base, claims, [_rounding(g) for g in handed], jitter, hold)
 
 
 def _rewound(function: Callable[[], Any], state: State) -> Callable[[], Any]:
@@ -118,6 +127,40 @@ def _rewound(function: Callable[[], Any], state: State) -> Callable[[], Any]:
         return function()
 
     return held
+
+
+def _in_float64(
+    problem: Problem, point: Point, settings: Settings, state: State
+) -> tuple[Problem, Point]:
+    """The problem on float64 copies of narrower parameters, where its loss follows those.
+
+    The claim stays as it was computed; only the differences are taken in the wider precision.
+    """
+    narrow = [i for i, parameter in enumerate(problem.parameters) if parameter.narrow]
+    if not (narrow and settings.refine and problem.in_float64):
+        return problem, point
+    try:
+        wide = problem.in_float64(state)
+        if wide is not None:
+            loss = Loss(_rewound(wide.loss, state) if point.held else wide.loss)
+            loss.evaluations = point.loss.evaluations
+            base = loss()
+            if all(_follows(wide.parameters[i], loss, base, point.claims[i]) for i in narrow):
+                return wide, replace(point, loss=loss, base=base)
+    except Exception:  # a loss may refuse the other precision in any way it likes
+        pass
+    state.restore()
+    return problem, point
+
+
+def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> bool:
+    """Whether the loss changes when a parameter is moved along its claimed gradient."""
+    if not claim.any():
+        return True
+    theta = parameter.read()
+    step = 1e-2 * (float(np.max(np.abs(theta))) or 1.0)
+    line = Line(loss, [parameter], [theta], [np.sign(claim) * step])
+    return math.isfinite(base) and (line(1.0) != base or line(-1.0) != base)
 
 
 def _measure(problem: Problem, point: Point, settings: Settings, seed: int) -> list[Measured]:
@@ -134,7 +177,7 @@ def _measure(problem: Problem, point: Point, settings: Settings, seed: int) -> l
         problem,
         point.loss,
         point.claims,
-        rounding=[_rounding(claim) for claim in point.claims],
+        rounding=point.rounding,
         base=point.base,
         jitter=point.jitter,
         eps=settings.eps,
@@ -144,13 +187,16 @@ def _measure(problem: Problem, point: Point, settings: Settings, seed: int) -> l
     ).run()
 
 
-def _rounding(claim: Array) -> float:
-    """Relative rounding of a claim: that of the lowest precision which holds all its entries."""
-    with np.errstate(over="ignore"):
-        for kind in (np.float16, np.float32):
-            if np.array_equal(claim.astype(kind), claim):
-                return float(np.finfo(kind).eps) / 2
-    return 2.0**-53
+def _rounding(claim: NDArray[Any]) -> float:
+    """Relative rounding of a claim: of its dtype, or of float32 if all its entries came from there.
+
+    Numbers such as 0.5 or 3 are exact in any precision and say nothing.
+    """
+    narrowest = np.float64(np.finfo(claim.dtype).eps) / 2
+    single = claim.astype(np.float32)
+    if np.array_equal(single, claim) and not np.array_equal(single.astype(np.float16), single):
+        narrowest = max(narrowest, np.float64(np.finfo(np.float32).eps) / 2)
+    return float(narrowest)
 
 
 def _require_reach(blocks: Sequence[Measured], point: Point) -> None:
@@ -227,6 +273,17 @@ def _nondeterministic(
             " before_each= (such as before_each=model.reset_state)."
         )
     return seen + why + advice
+
+
+def _held(point: Point) -> Finding:
+    names = ", ".join(point.drawn)
+    return Finding(
+        "nondeterministic",
+        (),
+        f"the loss draws random numbers from {names} (is dropout on?): they were held the same for"
+        " every evaluation, so the check is of the loss with that one draw",
+        {"generators": list(point.drawn)},
+    )
 
 
 def _result(

@@ -109,6 +109,12 @@ class Estimate:
         return self.truncation + self.noise + abs(self.jump) / 2
 
     @property
+    def random(self) -> float:
+        """The part of `uncertainty` that noise explains."""
+        jump = min(abs(self.jump), self.jump_error) / 2
+        return self.noise + min(self.truncation, self.noise) + jump
+
+    @property
     def uncertainty_beside_jump(self) -> float:
         return self.truncation + self.noise + self.jump_error
 
@@ -327,7 +333,7 @@ def _fit(
         allowed = 2 * SIGMAS * rung.sigma / rung.step + fit.uncertainty
         if rung.step < longest / RATIO and not abs(rung.central - fit.value) <= allowed:
             return found
-    return Derivative.smooth(fit.value, fit.uncertainty, fit.noise)
+    return Derivative.smooth(fit.value, fit.uncertainty, fit.random)
 
 
 MOST = 24
@@ -380,7 +386,7 @@ def _verdict(ladder: Ladder, target: float) -> Derivative:
                 left=kink.value - half,
                 right=kink.value + half,
             )
-    return Derivative.smooth(best.value, best.uncertainty, best.noise)
+    return Derivative.smooth(best.value, best.uncertainty, best.random)
 
 
 def _one_sided(ladder: Ladder) -> Derivative:

@@ -32,10 +32,16 @@ class Fit:
     truncation: float
     noise: float
     jump: float
+    chance: float
 
     @property
     def uncertainty(self) -> float:
         return self.truncation + self.noise + abs(self.jump) / 2
+
+    @property
+    def random(self) -> float:
+        """The part of `uncertainty` that noise explains."""
+        return self.noise + min(self.truncation + abs(self.jump) / 2, self.chance)
 
 
 class Window:
@@ -83,13 +89,14 @@ class Window:
         stairs = sigmas * self.floor / self.longest if flat else 0.0
         fits = []
         for p in range(TERMS):
-            (value, error), (jump, _) = slopes[p], jumps[p]
+            (value, error), (jump, jump_error) = slopes[p], jumps[p]
             fits.append(
                 Fit(
                     value=value / self.longest,
                     truncation=abs(value - slopes[p + 1][0]) / self.longest,
                     noise=sigmas * error / self.longest + stairs,
                     jump=2 * jump / self.longest,
+                    chance=sigmas * (slopes[p + 1][1] / 2 + jump_error) / self.longest,
                 )
             )
         return min(fits, key=lambda fit: fit.uncertainty)

@@ -35,6 +35,8 @@ FEW, MANY = 3, 16
 QUANTILE = {FEW: 0.0243, MANY: 3.94}
 """0.001-quantile of chi-squared with that many degrees of freedom: for Gaussian v the sum of
 (e.v)^2 over the directions falls below ``QUANTILE * norm(e)**2`` once in a thousand times."""
+SOME = 32
+"""Entries that climb before it is asked whether it is worth while."""
 FIRST_STEP = 1e-3
 """First step along a random direction, as a fraction of the scale of the parameters."""
 
@@ -72,6 +74,11 @@ class Measured:
     def __post_init__(self) -> None:
         self.kinks = np.zeros(self.claimed.size, bool)
         self.climbed = np.zeros(self.claimed.size, bool)
+
+    def unsettle(self) -> None:
+        """Doubt the first step: random directions contradict the entries that agreed at it."""
+        self.uncertainty[~self.climbed] = math.inf
+        self.bound = math.inf
 
     @property
     def scale(self) -> float:
@@ -160,21 +167,12 @@ class Measurement:
             for j in np.flatnonzero(~np.isfinite(block.uncertainty)):
                 self._climb(i, int(j))
         live = [i for i, b in enumerate(self.blocks) if np.linalg.norm(b.claimed) > 0]
-        if any(not self._known(i, SHARP) for i in live):
-            noisy = self._bound(live, FEW)
-            if noisy and not all(self._known(i, NOISY * self.warn) for i in live):
-                self._bound(live, MANY)
+        if live:
+            self._bound(live)
         for i, block in enumerate(self.blocks):
-            if self._known(i, self.tol):
-                continue
-            if block.claimed.size > FEW:
-                noisy = self._bound([i], FEW)
-                if noisy and not self._known(i, NOISY * self.warn):
-                    self._bound([i], MANY)
-                if noisy and self._known(i, NOISY * self.warn):
-                    continue
             if not self._known(i, self.tol):
-                self._climb_all(i)
+                noisy = block.claimed.size > FEW and self._bound([i])
+                self._climb_all(i, NOISY * self.warn if noisy else self.tol)
         return self.blocks
 
     def _known(self, i: int, goal: float) -> bool:
@@ -233,16 +231,26 @@ class Measurement:
         block.kinks[j] = found.kink
         block.climbed[j] = True
 
-    def _climb_all(self, i: int) -> None:
-        """Step 4: climb with the entries of block i, worst first, until it is known to `tol`."""
+    def _climb_all(self, i: int, goal: float) -> None:
+        """Step 4: climb with the entries of block i, worst first, until it is known to `goal`.
+
+        Where the entries that did climb show that the goal is out of reach, the next one is what
+        a noisy loss allows; where they show that this is out of reach too, the rest is spared.
+        """
         block = self.blocks[i]
         order = np.argsort(-block.uncertainty, kind="stable")
         for count, j in enumerate(j for j in order if not block.climbed[j]):
-            if count % 16 == 0 and self._known(i, self.tol):
-                return
+            if count % SOME == 0:
+                if self._known(i, goal):
+                    return
+                reached = _norm_bound(np.zeros(1), block.uncertainty[block.climbed])
+                if count and reached > 2 * goal * block.scale:
+                    if goal >= NOISY * self.warn:
+                        return
+                    goal = NOISY * self.warn
             self._climb(i, int(j))
 
-    def _bound(self, which: list[int], directions: int) -> bool:
+    def _bound(self, which: list[int]) -> bool:
         """Step 3: bound the norm of the error in the settled entries of the blocks `which`.
 
         Each block has equal relative weight: v = z / norm(g) with Gaussian z, so that
@@ -252,11 +260,15 @@ class Measurement:
         Returns
         -------
         bool
-            Whether it is noise that keeps the bound from being sharper.
+            Whether it is noise that keeps the bound from being sharper.  Then it was averaged over
+            many directions.
         """
         weight = [1 / (float(np.linalg.norm(self.blocks[i].claimed)) or 1.0) for i in which]
-        squares = noise_squares = 0.0
-        for _ in range(directions):
+        goal = NOISY * self.warn
+        squares: list[float] = []
+        noise = total = bound = 0.0
+        contradicted = False
+        while len(squares) < FEW or (len(squares) < MANY and noise > total / 2 and bound > goal):
             v = [
                 w * self.rng.standard_normal(self.origin[i].size)
                 for i, w in zip(which, weight, strict=True)
@@ -264,13 +276,34 @@ class Measurement:
             found, expected, known = self._along(which, v)
             if found.kink or not math.isfinite(found.uncertainty + known):
                 return False  # several kinks may meet along one line: it proves nothing
-            bias = found.uncertainty - found.noise + known
-            squares += (abs(found.value - expected) + bias) ** 2
-            noise_squares += (found.noise / SIGMAS) ** 2
-        bound = math.sqrt(max(squares, noise_squares) / QUANTILE[directions])
+            noise, total = noise + found.noise, total + found.uncertainty
+            bias = max(0.0, found.uncertainty - found.noise) + known
+            error = abs(found.value - expected)
+            squares.append((max(error, found.noise / SIGMAS) + bias) ** 2)
+            contradicted |= error > 2 * (found.uncertainty + known + self._explained(which, v))
+            bound = math.sqrt(sum(squares) / QUANTILE.get(len(squares), QUANTILE[FEW]))
         for i, w in zip(which, weight, strict=True):
+            if contradicted and len(which) == 1:
+                self.blocks[i].unsettle()
             self.blocks[i].bound = min(self.blocks[i].bound, bound / w)
-        return squares < 9 * noise_squares
+        if contradicted and len(which) > 1:
+            for i in which:
+                self._bound([i])
+        return noise > total / 2
+
+    def _explained(self, which: list[int], v: list[Array]) -> float:
+        """Derivative along v that the error bars of settled entries leave room for."""
+        return math.sqrt(
+            sum(
+                float(np.sum(((self.blocks[i].bar * direction)[~self.blocks[i].climbed]) ** 2))
+                for i, direction in zip(which, v, strict=True)
+            )
+        )
+
+    @staticmethod
+    def _sharp(which: list[int]) -> float:
+        """Error bar aimed at along a random direction through the blocks `which`."""
+        return SHARP * math.sqrt(len(which))
 
     def _along(self, which: list[int], v: list[Array]) -> tuple[Derivative, float, float]:
         """The derivative along v, what it should be, and the error bar of that."""
@@ -282,7 +315,8 @@ class Measurement:
             known += float(np.sum((block.uncertainty * np.abs(direction))[block.climbed]))
         origin = [self.origin[i] for i in which]
         longest = min(
-            _scale(t) / float(np.max(np.abs(d), initial=0.0)) for t, d in zip(origin, v, strict=True)
+            _scale(t) / float(np.max(np.abs(d), initial=0.0))
+            for t, d in zip(origin, v, strict=True)
         )
         ladder = Ladder(
             Line(self.loss, [self.parameters[i] for i in which], origin, v).sample,
@@ -291,9 +325,10 @@ class Measurement:
             noise=self.noise,
             scale=longest,
         )
-        target = SHARP * math.sqrt(len(which))
-        enough = 0.1 * NOISY * self.warn
-        return derivative(ladder, claim=expected, target=target, enough=enough), expected, known
+        found = derivative(
+            ladder, claim=expected, target=self._sharp(which), enough=0.1 * NOISY * self.warn
+        )
+        return found, expected, known
 
 
 def _norm_bound(error: Array, bar: Array) -> float:

@@ -42,6 +42,11 @@ class Parameter:
         contiguous = self.array.flags.c_contiguous
         self.cells: Any = self.array.reshape(-1) if contiguous else self.array.flat
 
+    @property
+    def narrow(self) -> bool:
+        """Whether its precision is below that of float64."""
+        return self.dtype.itemsize < 8
+
     def read(self) -> Array:
         """The values as a flat float64 copy."""
         return np.array(self.array, dtype=np.float64).reshape(-1)

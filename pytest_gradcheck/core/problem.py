@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import SubjectError
-from .parameters import Array, Parameter
+from .parameters import Parameter
 from .result import Finding
 from .state import State
 
@@ -26,10 +27,13 @@ class Problem:
     loss : callable
         ``loss()`` is the loss at the current content of the parameters.
     grads : callable
-        ``grads()`` is the claimed gradient there, a float64 array of the parameter's size for
-        each parameter.  It is called right after ``loss()``, once.
+        ``grads()`` is the claimed gradient there: for each parameter an array of its size, in
+        the precision in which it was computed.  It is called right after ``loss()``, once.
     roots : sequence of (str, object)
         Objects whose state (running means, counters, generators) is as before after the check.
+    in_float64 : callable or None
+        ``in_float64(state)`` is the same problem on float64 copies of its narrower parameters, or
+        None where they cannot be put in place; ``state.restore()`` undoes it.
     put_back : callable or None
         Called last, when the parameters are not the user's own arrays but copies written back.
     in_place : bool
@@ -42,8 +46,9 @@ class Problem:
 
     parameters: Sequence[Parameter]
     loss: Callable[[], Any]
-    grads: Callable[[], Sequence[Array]]
+    grads: Callable[[], Sequence[NDArray[Any]]]
     roots: Sequence[tuple[str, Any]] = ()
+    in_float64: Callable[[State], Problem | None] | None = None
     put_back: Callable[[], None] | None = None
     in_place: bool = True
     notes: list[Finding] = field(default_factory=list)

@@ -180,8 +180,8 @@ def _match_names(
         )
 
 
-def as_gradient(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """One claimed gradient as a float64 copy, in the shape of its parameter.
+def as_gradient(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A copy of one claimed gradient, floating-point, in the shape of its parameter.
 
     Raises
     ------
@@ -201,4 +201,4 @@ def as_gradient(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.flo
             f"grads[{name}] has shape {array.shape}, the parameter {shape}: each entry of a"
             " gradient belongs to one entry of its parameter, so nothing is broadcast or reshaped"
         )
-    return np.array(array.reshape(shape), dtype=np.float64)
+    return np.array(array.reshape(shape), dtype=None if array.dtype.kind == "f" else np.float64)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SubjectError
-from .parameters import Array
 
 
 @dataclass
@@ -19,14 +18,9 @@ class Group:
     members: list[int]
     orders: list[NDArray[np.intp] | None] = field(default_factory=lambda: [None])
 
-    def total(self, gradients: list[Array]) -> Array:
-        """The gradient of the shared memory: what its members claim, summed (an optimiser would).
-
-        Returns
-        -------
-        ndarray, flat float64
-        """
-        total: Array = gradients[self.members[0]].reshape(-1).copy()
+    def total(self, gradients: list[NDArray[Any]]) -> NDArray[Any]:
+        """The flat gradient of the shared memory: its members' summed, as an optimiser would."""
+        total: NDArray[Any] = gradients[self.members[0]].reshape(-1).copy()
         for member, order in zip(self.members[1:], self.orders[1:], strict=True):
             part = gradients[member].reshape(-1)
             total += part if order is None else part[order]

@@ -39,10 +39,18 @@ def headline(result: Result) -> str:
     if not result.worst:
         return f"{result.title}: relative error {result.relative_error:.2e}"
     worst = result.worst[0]
+    digits = _telling_digits(worst)
     return (
-        f"{worst.label}: analytic {worst.analytic:.8g}, numeric {worst.numeric:.8g},"
-        f" relative error {worst.relative_error:.2e} ({result.title}: {_judgement(result)})"
+        f"{worst.label}: analytic {worst.analytic:.{digits}g}, numeric {worst.numeric:.{digits}g},"
+        f" relative error {worst.relative_error:.1e} ({result.title}: {_judgement(result)})"
     )
+
+
+def _telling_digits(entry: Entry) -> int:
+    """Digits at which two numbers differ, and one more."""
+    if not 0 < entry.relative_error < 1:
+        return 4
+    return min(12, max(4, 2 + math.ceil(-math.log10(entry.relative_error))))
 
 
 def overview(result: Result) -> str:
@@ -58,6 +66,8 @@ def _judgement(result: Result) -> str:
     if result.status != "warn":
         return result.status
     worst = max((b.relative_error for b in result.blocks), default=0.0)
+    if any(finding.name == "wrong-entry" for finding in result.findings):
+        return "warn, suspect"
     if all(block.status == "pass" for block in result.blocks):
         return "warn"
     return "warn, suspect" if worst >= result.settings.get("warn", 1e-5) else "warn, imprecise"
@@ -77,12 +87,13 @@ def findings(result: Result) -> list[str]:
 
 def entry_table(entries: Sequence[Entry], size: int) -> list[str]:
     """The worst entries, worst first, and how many were left out."""
+    digits = max([8, *(_telling_digits(entry) for entry in entries[:1])])
     rows = [("entry", "analytic", "numeric", "error", "± ", "share")]
     rows += [
         (
             entry.label,
-            f"{entry.analytic:.8g}",
-            f"{entry.numeric:.8g}",
+            f"{entry.analytic:.{digits}g}",
+            f"{entry.numeric:.{digits}g}",
             f"{entry.error:.2e}",
             f"{entry.uncertainty:.0e}",
             f"{100 * entry.share:.1f} %",
@@ -124,11 +135,12 @@ def next_steps(result: Result) -> list[str]:
         advice += (
             f"; that of {', '.join(right[:4])}{' and others' if len(right) > 4 else ''} agrees"
         )
-    return [
-        advice + ".",
-        "Is a regularisation term in the loss also in the gradient? A sum where the loss has a"
-        " mean? A transposed product?",
-    ]
+    lines = [advice + "."]
+    matrices = {block.name for block in result.blocks if len(block.shape) > 1}
+    if set(wrong) <= matrices and not set(right) & matrices:
+        lines.append("All weight matrices are wrong and nothing else: is a regularisation term of")
+        lines.append("the loss missing in their gradients?")
+    return lines
 
 
 def _section(lines: Sequence[str]) -> list[str]:
