@@ -66,8 +66,9 @@ def _require_known(config: pytest.Config) -> None:
     """Refuse a misspelt name in the ini file, of which pytest itself only warns."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated, with nothing in its place
-        names = [name for name in config.inicfg if name.startswith("gradcheck_")]
-    for name in names:
+        names = [*config.inicfg]
+    names += [word.partition("=")[0] for word in config.getoption("override_ini") or ()]
+    for name in (name for name in dict.fromkeys(names) if name.startswith("gradcheck_")):
         try:
             config.getini(name)
         except ValueError as error:

@@ -176,7 +176,15 @@ def _allow(value: Any) -> tuple[str, ...]:
     return names
 
 
-ALLOWABLE = ("zero-gradient", "tiny-gradient", "coarse", "kink", "tied")
+ALLOWABLE = (
+    "zero-gradient",
+    "tiny-gradient",
+    "coarse",
+    "undecided",
+    "kink",
+    "tied",
+    "nondeterministic",
+)
 """Findings about the point of a check: a test may accept them by name."""
 
 

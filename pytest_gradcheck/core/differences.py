@@ -272,9 +272,9 @@ def derivative(ladder: Ladder, *, claim: float, target: float, enough: float) ->
     if SIGMAS * ladder.noise < 10 * target * ladder.longest:
         _climb(ladder, claim, target)
         found = _verdict(ladder, target)
-        if found.kink or found.uncertainty <= max(enough, DECIDED * abs(found.value - claim)):
-            return found
-        return _fitted(ladder, found, enough)
+        known = found.uncertainty <= max(enough, DECIDED * abs(found.value - claim))
+        drowned = found.noise > DROWNED * found.uncertainty
+        return _fitted(ladder, found, enough) if drowned and not known else found
     found = _fitted(ladder, _verdict(ladder, target), enough)
     if found.uncertainty > max(enough, DECIDED * abs(found.value - claim)):
         _climb(ladder, claim, target)  # there may be a kink, or an edge of the domain
@@ -308,8 +308,8 @@ def _fitted(ladder: Ladder, found: Derivative, enough: float) -> Derivative:
     """Least squares over ever narrower windows, then over more points in the best of them."""
     floor = max(ladder.noise / 4, ROUNDING * abs(ladder.base))
     chosen, longest = 0.0, ladder.longest
-    shortest = ladder.first * RATIO**ladder.lowest
-    while longest > shortest and SIGMAS * floor / math.sqrt(FEW) < longest * found.uncertainty:
+    narrowest = longest * RATIO**-WINDOWS
+    while longest > narrowest and SIGMAS * floor / math.sqrt(FEW) < longest * found.uncertainty:
         better = _fit(ladder, longest, FEW, floor, found)
         if better is not found:
             found, chosen = better, longest
@@ -338,10 +338,14 @@ def _fit(
 
 MOST = 24
 """Largest number of rungs."""
+DROWNED = 0.3
+"""Part of an error bar that noise explains, from which on more points are worth their cost."""
+WINDOWS = 6
+"""Largest number of windows tried."""
 FEW, MANY = 16, 64
 """Points of a least-squares fit: while its window is sought, and once it is found."""
-DECIDED = 1e-3
-"""A difference is certain, and known to three digits, when its error bar is this fraction of it."""
+DECIDED = 1e-2
+"""A difference is certain, and known to two digits, when its error bar is this fraction of it."""
 STALLED = 3
 """Rungs without gain after which longer steps are given up."""
 

@@ -18,7 +18,7 @@ from .result import STATUSES, Block, Entry, Finding
 
 UNTESTED = 1e-14
 """A claimed gradient this small beside that of the whole is zero but for its own rounding."""
-DOUBTED = ("not-finite", "zero-gradient", "tiny-gradient", "coarse", "wrong-entry")
+DOUBTED = ("not-finite", "zero-gradient", "tiny-gradient", "coarse", "undecided", "wrong-entry")
 """Findings with which a check does not pass, unless they are allowed."""
 
 
@@ -92,13 +92,14 @@ def point_findings(blocks: Sequence[Measured], settings: Settings) -> list[Findi
             continue
         finding = (
             _not_finite(block)
+            or _undecided(block)
             or _untested(block, whole)
             or _unmeasurable(block, settings)
             or _wrong_entry(block, settings)
         )
         if finding is not None:
             found.append(finding)
-        if block.kinks.any():
+        if block.kinks.any() and not block.undecided:
             found.append(_kink(block))
     return found
 
@@ -138,6 +139,20 @@ def _not_finite(block: Measured) -> Finding | None:
                 {"count": int(bad.size), "size": int(values.size)},
             )
     return None
+
+
+def _undecided(block: Measured) -> Finding | None:
+    if not block.undecided:
+        return None
+    name = block.parameter.name
+    return Finding(
+        "undecided",
+        (name,),
+        f"{name} cannot be decided at this point: kinks of the loss (ReLU at zero, ties) crowd so"
+        " near to it that no step is shorter. At a slightly displaced point its gradient is right."
+        ' Check where activations are not all next to zero, or accept it with allow=["undecided"]',
+        {"kinks": int(block.kinks.sum())},
+    )
 
 
 def _untested(block: Measured, whole: float) -> Finding | None:

@@ -35,6 +35,8 @@ FEW, MANY = 3, 16
 QUANTILE = {FEW: 0.0243, MANY: 3.94}
 """0.001-quantile of chi-squared with that many degrees of freedom: for Gaussian v the sum of
 (e.v)^2 over the directions falls below ``QUANTILE * norm(e)**2`` once in a thousand times."""
+BUDGET, BUDGET_PER_ENTRY = 50_000, 20
+"""Evaluations after which no further entry climbs: a loss that needs more is not measurable."""
 SOME = 32
 """Entries that climb before it is asked whether it is worth while."""
 FIRST_STEP = 1e-3
@@ -60,6 +62,8 @@ class Measured:
         Entries at which the loss has two slopes.
     climbed : ndarray of bool
         Entries measured on a ladder of steps.
+    undecided : bool
+        Whether kinks crowd so near the point that no difference quotient reaches below them.
     """
 
     parameter: Parameter
@@ -68,12 +72,19 @@ class Measured:
     uncertainty: Array
     claim_rounding: Array
     bound: float = math.inf
+    undecided: bool = False
     kinks: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     climbed: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     def __post_init__(self) -> None:
         self.kinks = np.zeros(self.claimed.size, bool)
         self.climbed = np.zeros(self.claimed.size, bool)
+
+    def give_up(self) -> None:
+        """Claim nothing about this parameter: kinks crowd too near the point."""
+        self.undecided = True
+        self.uncertainty = np.maximum(self.uncertainty, np.abs(self.claimed - self.numeric))
+        self.bound = math.inf
 
     def unsettle(self) -> None:
         """Doubt the first step: random directions contradict the entries that agreed at it."""
@@ -155,6 +166,7 @@ class Measurement:
         self.tol, self.warn, self.rng = tol, warn, rng
         self.parameters = list(problem.parameters)
         self.origin = [p.read() for p in self.parameters]
+        self.kinked, self.budget = False, 0
         self.noise = jitter
         self.noise = max(jitter, self._measure_noise())
         self.blocks = [
@@ -163,9 +175,13 @@ class Measurement:
         ]
 
     def run(self) -> list[Measured]:
+        size = sum(block.claimed.size for block in self.blocks)
+        self.budget = self.loss.evaluations + max(BUDGET, BUDGET_PER_ENTRY * size)
         for i, block in enumerate(self.blocks):
-            for j in np.flatnonzero(~np.isfinite(block.uncertainty)):
-                self._climb(i, int(j))
+            error = np.abs(block.claimed - block.numeric)
+            for j in np.argsort(-np.nan_to_num(error, nan=np.inf), kind="stable"):
+                if not math.isfinite(block.uncertainty[j]) and self._affordable:
+                    self._climb(i, int(j))
         live = [i for i, b in enumerate(self.blocks) if np.linalg.norm(b.claimed) > 0]
         if live:
             self._bound(live)
@@ -174,6 +190,10 @@ class Measurement:
                 noisy = block.claimed.size > FEW and self._bound([i])
                 self._climb_all(i, NOISY * self.warn if noisy else self.tol)
         return self.blocks
+
+    @property
+    def _affordable(self) -> bool:
+        return self.loss.evaluations < self.budget
 
     def _known(self, i: int, goal: float) -> bool:
         """Whether the relative error of block i is known to `goal`, beyond what is certain."""
@@ -224,11 +244,11 @@ class Measurement:
         found = derivative(ladder, claim=claim, target=target, enough=self._enough(target))
         self._note(block, j, found)
 
-    @staticmethod
-    def _note(block: Measured, j: int, found: Derivative) -> None:
+    def _note(self, block: Measured, j: int, found: Derivative) -> None:
         block.numeric[j] = found.nearest(float(block.claimed[j]))
         block.uncertainty[j] = found.uncertainty
         block.kinks[j] = found.kink
+        self.kinked |= found.kink
         block.climbed[j] = True
 
     def _climb_all(self, i: int, goal: float) -> None:
@@ -240,6 +260,8 @@ class Measurement:
         block = self.blocks[i]
         order = np.argsort(-block.uncertainty, kind="stable")
         for count, j in enumerate(j for j in order if not block.climbed[j]):
+            if not self._affordable:
+                return
             if count % SOME == 0:
                 if self._known(i, goal):
                     return
@@ -274,6 +296,7 @@ class Measurement:
                 for i, w in zip(which, weight, strict=True)
             ]
             found, expected, known = self._along(which, v)
+            self.kinked |= found.kink
             if found.kink or not math.isfinite(found.uncertainty + known):
                 return False  # several kinks may meet along one line: it proves nothing
             noise, total = noise + found.noise, total + found.uncertainty

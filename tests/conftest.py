@@ -1,0 +1,39 @@
+"""Fixtures of the suite."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+# Loaded before any inner run: pytester forgets what an inner run imported, and NumPy cannot be
+# loaded twice in one process.
+import numpy as np  # noqa: F401
+import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+settings.load_profile("suite")
+
+HERE = str(Path(__file__).parent)
+PLAIN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")  # the latter takes a second a run
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """``run(source, *options)``: the outcome of pytest on a test module with that source.
+
+    The module can import ``models``.
+    """
+    pytester.syspathinsert(HERE)
+    monkeypatch.setenv("COLUMNS", "300")  # the short summary is cut to the width
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+
+    def run_source(source: str, *options: str) -> pytest.RunResult:
+        pytester.makepyfile(test_inner=source)
+        with warnings.catch_warnings():
+            warnings.resetwarnings()  # an inner run inherits the filters of this suite
+            return pytester.runpytest_inprocess(*PLAIN, *options)
+
+    return run_source

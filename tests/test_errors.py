@@ -1,0 +1,255 @@
+"""What cannot be checked: said with what was seen, why it matters and what to do."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from models import Holder, Mlp, frozen, slope, value
+
+from pytest_gradcheck import SubjectError, check
+
+
+def net(**changed: Any) -> Mlp:
+    model = Mlp()
+    for name, hook in changed.items():
+        setattr(model, name, hook)
+    return model
+
+
+def with_grads(change: Any) -> Mlp:
+    return net(grads=lambda: change(Mlp().grads()))
+
+
+def without(name: str) -> Any:
+    return lambda grads: {k: g for k, g in grads.items() if k != name}
+
+
+def holding_itself() -> Any:
+    tree: dict[str, Any] = {"W": np.ones(2)}
+    tree["again"] = tree
+    return tree
+
+
+class Bare:
+    """No hook at all, but other public names."""
+
+    weights = 1
+    forward = 2
+
+
+class Handed:
+    """Parameters that nothing can be written back to."""
+
+    def __init__(self, make: Any) -> None:
+        self._make = make
+
+    @property
+    def params(self) -> Any:
+        return self._make()
+
+    def loss(self) -> float:
+        return value(self._make())
+
+    def grads(self) -> Any:
+        return slope(self._make())
+
+
+FIXED = np.full(2, 0.5)
+FIXED.setflags(write=False)
+
+# Each subject with what the message must contain: what was seen, why, what to do.
+SUBJECTS: dict[str, tuple[Any, list[str]]] = {
+    "nothing": (None, ["got None", "hand over the object"]),
+    "a class": (Mlp, ["Mlp is a class", "instance"]),
+    "a number": (3.0, ["float has no 'loss'", "loss(*args)", "hooks="]),
+    "no hooks": (Bare(), ["Bare has no 'loss'", "Bare has: forward, weights", 'hooks={"loss"']),
+    "no params": (
+        SimpleNamespace(loss=lambda: 1.0, theta=1),
+        ["has no 'params'", "theta", 'hooks={"params"'],
+    ),
+    "no grads": (
+        SimpleNamespace(params=np.ones(2), loss=lambda: 1.0),
+        ["has no 'grads'", "structure of params", "(loss, grads)"],
+    ),
+    "loss is a number": (net(loss=1.0), ["Mlp.loss is of type float", "method"]),
+    "loss is None": (net(loss=lambda: None), ["loss is None", "return"]),
+    "loss is a vector": (net(loss=lambda: np.ones(3)), ["shape (3,)", "one number", "mean"]),
+    "loss is empty": (net(loss=lambda: np.ones(0)), ["shape (0,)", "one number"]),
+    "loss is complex": (net(loss=lambda: 1 + 2j), ["(1+2j)", "real number"]),
+    "loss is text": (net(loss=lambda: "1.0"), ["'1.0'", "real number"]),
+    "loss is a mapping": (net(loss=lambda: {"a": 1.0}), ["type dict", "one real number"]),
+    "gradient missing": (with_grads(without("b1")), ["no gradient for 'b1'", "own name"]),
+    "gradient too many": (
+        with_grads(lambda g: {**g, "b3": 1.0}),
+        ["without a parameter: 'b3'", "structure of params"],
+    ),
+    "gradients with a d in front": (
+        with_grads(lambda g: {"d" + k: v for k, v in g.items()}),
+        ["no gradient for 'W1'", "grads has 'dW1'", "call it 'W1'"],
+    ),
+    "gradient transposed": (
+        with_grads(lambda g: {**g, "W1": g["W1"].T}),
+        ["grads[W1] has shape (4, 3)", "(3, 4)", "nothing is broadcast"],
+    ),
+    "gradient to be broadcast": (
+        with_grads(lambda g: {**g, "b1": 0.1}),
+        ["grads[b1] has shape ()", "(4,)"],
+    ),
+    "gradient None": (
+        with_grads(lambda g: {**g, "b1": None}),
+        ["grads[b1] is None", "no gradient was written", "zeros"],
+    ),
+    "gradient complex": (with_grads(lambda g: {**g, "b1": g["b1"] + 0j}), ["grads[b1]", "complex"]),
+    "gradient of text": (with_grads(lambda g: {**g, "b1": "zero"}), ["grads[b1]", "real numbers"]),
+    "gradients in a list": (
+        with_grads(lambda g: list(g.values())),
+        ["params is a mapping", "type list"],
+    ),
+    "gradients None": (net(grads=lambda: None), ["params is a mapping", "NoneType"]),
+    "gradient list too short": (
+        net(params=[np.ones(2)] * 2, loss=lambda: 1.0, grads=lambda: [np.ones(2)]),
+        ["2 items", "gradient 1"],
+    ),
+    "params empty": (Holder({}), ["no parameter", "filled only later"]),
+    "params None": (Holder(None), ["no parameter"]),
+    "params all None": (Holder([None, None]), ["no parameter"]),
+    "params hold themselves": (Holder(holding_itself()), ["nested", "hold itself"]),
+    "integer array": (Holder({"W": np.ones(2, int)}), ["W is of dtype int", "rounded", "float"]),
+    "unsigned array": (Holder({"W": np.ones(2, np.uint8)}), ["W is of dtype uint8", "float"]),
+    "Python integer": (Holder({"W": np.ones(2), "steps": 3}), ["steps", "write 3 as a float"]),
+    "boolean array": (Holder({"mask": np.ones(2, bool)}), ["mask", "bool", "no derivative"]),
+    "Python boolean": (Holder({"W": np.ones(2), "bias": True}), ["bias", "bool"]),
+    "complex array": (Holder({"W": np.ones(2, complex)}), ["W", "complex", ".real and .imag"]),
+    "object array": (Holder({"W": np.array([1.0, None])}), ["W", "object", "list of"]),
+    "text": (Holder({"W": np.ones(2), "name": "adam"}), ["name is of type builtins.str"]),
+    "an object": (Holder({"layer": Bare()}), ["layer is of type", "Bare", "mapping of names"]),
+    "dates": (Holder({"t": np.array(["2020"], "M8[D]")}), ["t is of dtype datetime64"]),
+    "read-only array": (Handed(lambda: {"W": FIXED}), ["W is read-only", "set_params(params)"]),
+    "copies": (Handed(lambda: {"W": np.ones(2)}), ["new copy of W", "zeros", "set_params(params)"]),
+    "floats in a new mapping": (Handed(lambda: {"a": 1.0}), ["a in a new container", "set_params"]),
+    "floats in a tuple": (Handed(lambda: (1.0,)), ["params[0] is a float", "set_params"]),
+}
+
+
+@pytest.mark.parametrize(("subject", "parts"), SUBJECTS.values(), ids=SUBJECTS)
+def test_message_says_what_was_seen_and_what_to_do(subject: Any, parts: list[str]) -> None:
+    with pytest.raises(SubjectError) as caught:
+        check(subject)
+    assert [part for part in parts if part not in str(caught.value)] == [], str(caught.value)
+
+
+@pytest.mark.parametrize("name", [n for n, (s, _) in SUBJECTS.items() if isinstance(s, Mlp)])
+def test_parameters_are_as_before_the_error(name: str) -> None:
+    model = SUBJECTS[name][0]
+    before = frozen(model.params)
+    with pytest.raises(SubjectError):
+        check(model)
+    assert frozen(model.params) == before
+
+
+FUNCTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "no params": ({"loss": value, "grads": slope}, ["params= is missing", "x0"]),
+    "no loss": ({"grads": slope, "params": FIXED}, ["loss=None", "function of the parameters"]),
+    "no grads": ({"loss": value, "params": FIXED}, ["no grads=", "(loss, grads)"]),
+    "grads is an array": (
+        {"loss": value, "grads": np.ones(2), "params": FIXED},
+        ["grads=ndarray", "function of the parameters"],
+    ),
+    "gradient of another shape": (
+        {"loss": value, "grads": lambda p: slope(p)[:1], "params": FIXED},
+        ["grads[params] has shape (1,)", "(2,)"],
+    ),
+    "integers": ({"loss": value, "grads": slope, "params": [1, 2]}, ["params[0]", "as a float"]),
+    "an object too": (
+        {"subject": Mlp(), "loss": value, "grads": slope, "params": FIXED},
+        ["either an object or loss=", "not both", "Mlp"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "parts"), FUNCTIONS.values(), ids=FUNCTIONS)
+def test_plain_functions_are_told_as_clearly(given: dict[str, Any], parts: list[str]) -> None:
+    subject = given.pop("subject", None)
+    with pytest.raises(SubjectError) as caught:
+        check(subject, **given)
+    assert [part for part in parts if part not in str(caught.value)] == [], str(caught.value)
+
+
+def test_all_mismatched_names_are_listed_at_once() -> None:
+    with pytest.raises(SubjectError) as caught:
+        check(with_grads(lambda g: {"W1": g["W1"], "extra": 1.0}))
+    for name in ("b1", "W2", "b2", "extra"):
+        assert repr(name) in str(caught.value)
+
+
+def test_backward_that_needs_arguments() -> None:
+    model = SimpleNamespace(
+        params=np.ones(2), loss=lambda: 1.0, backward=lambda d_out: None, grads=np.ones(2)
+    )
+    with pytest.raises(SubjectError, match=r"backward needs arguments.*make grads a method"):
+        check(model)
+
+
+def test_error_inside_a_property_is_the_users_own() -> None:
+    class Broken:
+        loss = staticmethod(lambda: 1.0)
+
+        @property
+        def params(self) -> Any:
+            return self.wieghts  # type: ignore[attr-defined]
+
+    with pytest.raises(AttributeError, match="wieghts"):
+        check(Broken())
+
+
+@pytest.mark.parametrize("hook", ["loss", "grads"])
+def test_exception_of_the_user_comes_through(hook: str) -> None:
+    def broken() -> Any:
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        check(net(**{hook: broken}))
+
+
+@pytest.mark.parametrize("hook", ["loss", "grads"])
+def test_hook_that_changes_the_parameters(hook: str) -> None:
+    model = Mlp()
+    original = getattr(model, hook)
+
+    def stepping() -> Any:
+        model.params["b1"][1] += 0.5
+        return original()
+
+    setattr(model, hook, stepping)
+    before = frozen(model.params)
+    with pytest.raises(SubjectError, match=r"changes the parameters: b1 \(by up to 0\.5\).*move"):
+        check(model)
+    assert frozen(model.params) == before
+
+
+def test_loss_that_is_not_deterministic_tells_the_size_of_the_jitter() -> None:
+    noise = iter(np.arange(1000.0))
+    model = Mlp()
+    model.loss = lambda: Mlp.loss(model) + next(noise)  # type: ignore[method-assign]
+    with pytest.raises(SubjectError, match=r"not deterministic.*differ by 1 .*before_each="):
+        check(model)
+
+
+def test_message_reaches_the_report_without_internals(run: Any) -> None:
+    result = run(
+        """
+        from models import Mlp
+
+        def test_net(gradcheck):
+            net = Mlp()
+            net.grads = lambda: {}
+            gradcheck(net)  # the calling line
+        """
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the calling line*", "E *no gradient for 'W1'*"])
+    result.stdout.no_fnmatch_line("*pytest_gradcheck/*.py:*")
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")

@@ -1,0 +1,601 @@
+"""The plugin as its users see it: marker, report, summary, exit codes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+XDIST = [("-p", "no:xdist"), ("-n2",)]
+"""Reporting must be the same with and without workers."""
+
+
+def with_and_without_workers(test: Any) -> Any:
+    return pytest.mark.parametrize("workers", XDIST, ids=["one process", "workers"])(test)
+
+
+HEAD = """
+    import numpy as np
+    import pytest
+    from models import Holder, Mlp
+"""
+
+
+class TestReturnedObject:
+    def test_right_and_wrong_gradient(self, run: Any) -> None:
+        run(
+            HEAD
+            + """
+    @pytest.mark.gradcheck
+    def test_right():
+        return Mlp()
+
+    @pytest.mark.gradcheck(eps=1e-6, tol=1e-6)
+    def test_wrong():
+        return Mlp(b1=1.1)
+    """
+        ).assert_outcomes(passed=1, failed=1)
+
+    def test_settings_of_the_marker_hold(self, run: Any) -> None:
+        run(
+            HEAD
+            + """
+    @pytest.mark.gradcheck(tol=0.5)
+    def test_loose():
+        return Mlp(b1=1.1)
+    """
+        ).assert_outcomes(passed=1)
+
+    def test_methods_and_parametrised_tests(self, run: Any) -> None:
+        run(
+            HEAD
+            + """
+    class TestNets:
+        scale = 1.0
+
+        @pytest.mark.gradcheck
+        @pytest.mark.parametrize("b1", [1.0, 1.1, 2.0])
+        def test_net(self, b1, tmp_path):
+            return Mlp(b1=b1 * self.scale)
+    """
+        ).assert_outcomes(passed=1, failed=2)
+
+    @pytest.mark.parametrize("form", ["({})", "[{}]"], ids=["tuple", "list"])
+    @pytest.mark.parametrize(
+        ("objects", "passed"),
+        [("Mlp(), Mlp()", 1), ("Mlp(), Mlp(b1=1.1)", 0), ("Mlp(b1=1.1), Mlp()", 0)],
+    )
+    def test_each_of_several_is_checked(
+        self, run: Any, form: str, objects: str, passed: int
+    ) -> None:
+        run(
+            HEAD
+            + f"""
+    @pytest.mark.gradcheck
+    def test_nets():
+        return {form.format(objects)}
+    """
+        ).assert_outcomes(passed=passed, failed=1 - passed)
+
+    @pytest.mark.parametrize("options", [(), ("-W", "error")])
+    def test_pytest_does_not_see_the_returned_value(
+        self, run: Any, options: tuple[str, ...]
+    ) -> None:
+        result = run(
+            HEAD
+            + """
+    @pytest.mark.gradcheck
+    def test_net():
+        return Mlp()
+    """,
+            *options,
+        )
+        result.assert_outcomes(passed=1, warnings=0)
+
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            ("pass", "nothing was checked: the test must return the object"),
+            ("Mlp()", "nothing was checked: the test must return the object"),
+            ("return ()", "returned an empty sequence"),
+            ("return []", "returned an empty sequence"),
+            ("return Mlp", "Mlp is a class"),
+            ("return (Mlp(), 3.0)", "float has no 'loss'"),
+            ("return [None]", "got None"),
+        ],
+    )
+    def test_nothing_to_check_is_no_silent_pass(self, run: Any, body: str, message: str) -> None:
+        result = run(
+            HEAD
+            + f"""
+    @pytest.mark.gradcheck
+    def test_net():
+        {body}
+    """
+        )
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines([f"*{message}*"])
+        result.stdout.no_fnmatch_line("*pytest_gradcheck/*.py*")
+
+    def test_fixture_that_is_never_called_is_no_silent_pass(self, run: Any) -> None:
+        result = run(
+            HEAD
+            + """
+    @pytest.mark.gradcheck
+    def test_net(gradcheck):
+        pass
+    """
+        )
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*nothing was checked*"])
+
+    @pytest.mark.parametrize("ending", ["pytest.skip('not today')", "pytest.xfail('known')"])
+    def test_skipped_inside_stays_skipped(self, run: Any, ending: str) -> None:
+        result = run(
+            HEAD
+            + f"""
+    @pytest.mark.gradcheck
+    def test_net():
+        {ending}
+    """
+        )
+        assert set(result.parseoutcomes()) <= {"skipped", "xfailed"}
+
+    def test_exception_in_the_test_is_the_users_own(self, run: Any) -> None:
+        result = run(
+            HEAD
+            + """
+    @pytest.mark.gradcheck
+    def test_net():
+        raise LookupError("mine")
+    """
+        )
+        result.stdout.fnmatch_lines(["E *LookupError: mine"])
+        result.stdout.no_fnmatch_line("*nothing was checked*")
+
+    def test_xfail_mark_is_honoured(self, run: Any) -> None:
+        run(
+            HEAD
+            + """
+    @pytest.mark.xfail(strict=True, raises=AssertionError)
+    @pytest.mark.gradcheck
+    def test_net():
+        return Mlp(b1=1.1)
+    """
+        ).assert_outcomes(xfailed=1)
+
+
+UNSERVABLE = {
+    "unittest": """
+    import unittest
+
+    class TestNet(unittest.TestCase):
+        @pytest.mark.gradcheck
+        def test_net(self):
+            return Mlp()
+    """,
+    "async": """
+    @pytest.mark.gradcheck
+    async def test_net():
+        return Mlp()
+    """,
+    "async generator": """
+    @pytest.mark.gradcheck
+    async def test_net():
+        yield Mlp()
+    """,
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (UNSERVABLE["unittest"], "call pytest_gradcheck.check(...) in it"),
+        (UNSERVABLE["async"], "take the gradcheck fixture"),
+        (UNSERVABLE["async generator"], "take the gradcheck fixture"),
+    ],
+    ids=UNSERVABLE,
+)
+def test_what_the_marker_cannot_serve_is_said(run: Any, source: str, message: str) -> None:
+    result = run(HEAD + source)
+    outcomes = result.parseoutcomes()
+    assert "passed" not in outcomes and "skipped" not in outcomes
+    result.stdout.fnmatch_lines([f"*{message}*"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_marker_of_module_and_class_leaves_ordinary_tests_alone(run: Any) -> None:
+    run(
+        HEAD
+        + """
+    import unittest
+
+    pytestmark = pytest.mark.gradcheck(tol=1e-6)
+
+    def test_ordinary():
+        assert 1 + 1 == 2
+
+    @pytest.mark.gradcheck(worst=3)
+    class TestClass:
+        def test_ordinary(self):
+            pass
+
+        def test_checked(self, gradcheck):
+            assert gradcheck(Mlp()).settings["worst"] == 3
+
+    class TestOld(unittest.TestCase):
+        def test_ordinary(self):
+            pass
+    """
+    ).assert_outcomes(passed=4)
+
+
+def test_fixture_can_be_used_for_several_checks(run: Any) -> None:
+    run(
+        HEAD
+        + """
+    def test_nets(gradcheck):
+        first = gradcheck(Mlp())
+        with pytest.raises(AssertionError):
+            gradcheck(Mlp(b1=1.1))
+        assert gradcheck(Mlp()).status == first.status == "pass"
+    """
+    ).assert_outcomes(passed=1)
+
+
+def test_marker_and_returned_object_beside_the_fixture(run: Any) -> None:
+    run(
+        HEAD
+        + """
+    @pytest.mark.gradcheck
+    def test_both(gradcheck):
+        gradcheck(Mlp())
+        return Mlp(b1=1.1)
+    """
+    ).assert_outcomes(failed=1)
+
+
+WARNING = (
+    HEAD
+    + """
+    def test_imprecise(gradcheck):
+        gradcheck(Mlp(b1=1 + 4e-6))  # the calling line
+
+    @pytest.mark.gradcheck
+    def test_suspect():
+        return Mlp(b1=1 + 4e-4)
+    """
+)
+
+
+class TestWarning:
+    @with_and_without_workers
+    def test_passes_with_a_warning(self, run: Any, workers: tuple[str, ...]) -> None:
+        result = run(WARNING, *workers)
+        result.assert_outcomes(passed=2, warnings=2)
+        result.stdout.fnmatch_lines_random(
+            ["*GradcheckWarning: b1*: analytic *imprecise*", "*GradcheckWarning: b1*suspect*"]
+        )
+
+    @with_and_without_workers
+    def test_fails_when_made_an_error(self, run: Any, workers: tuple[str, ...]) -> None:
+        result = run(WARNING, "-W", "error::pytest_gradcheck.GradcheckWarning", *workers)
+        result.assert_outcomes(failed=2)
+
+    def test_points_to_the_calling_line(self, run: Any) -> None:
+        result = run(WARNING, "-k", "imprecise")
+        result.stdout.re_match_lines([r".*test_inner\.py:\d+: GradcheckWarning.*"])
+        result.stdout.fnmatch_lines(["*# the calling line*"])
+
+    def test_points_to_the_test_that_returned_the_object(self, run: Any) -> None:
+        result = run(WARNING, "-k", "suspect")
+        result.stdout.re_match_lines([r".*test_inner\.py:\d+: GradcheckWarning.*"])
+        result.stdout.no_fnmatch_line("*pytest_gradcheck/*.py:*")
+
+    def test_lists_the_worst_entries_in_short(self, run: Any) -> None:
+        result = run(WARNING, "-k", "suspect")
+        rows = [line for line in result.outlines if re.match(r"\s*b1\[\d\] ", line)]
+        assert len(rows) == 3
+        result.stdout.fnmatch_lines(["*(23 more entries)*"])
+
+    def test_can_be_expected(self, run: Any) -> None:
+        run(
+            HEAD
+            + """
+    from pytest_gradcheck import GradcheckWarning
+
+    def test_known(gradcheck):
+        with pytest.warns(GradcheckWarning, match="suspect"):
+            gradcheck(Mlp(b1=1 + 4e-4))
+    """,
+            "-W",
+            "error",
+        ).assert_outcomes(passed=1)
+
+
+FAILURE = (
+    HEAD
+    + """
+    class Wrong(Mlp):
+        def grads(self):
+            found = super().grads()
+            found["W1"][2, 3] += 0.5
+            found["b2"][0] -= 0.25
+            return found
+
+    def test_net(gradcheck):
+        gradcheck(Wrong(){})  # the calling line
+    """
+)
+RETURNED = FAILURE.replace(
+    "def test_net(gradcheck):", "@pytest.mark.gradcheck\n    def test_net():"
+).replace("gradcheck(Wrong(){})", "return Wrong()")
+
+
+class TestFailureReport:
+    @pytest.mark.parametrize("source", [FAILURE, RETURNED], ids=["fixture", "returned"])
+    def test_first_line_stands_alone_in_the_short_summary(self, run: Any, source: str) -> None:
+        result = run(source.format(""))
+        result.assert_outcomes(failed=1)
+        (line,) = (line for line in result.outlines if line.startswith("FAILED"))
+        number = r"-?\d\.\d+(e-\d+)?"
+        assert re.search(
+            rf"W1\[2, 3\]: analytic {number}, numeric {number}, relative error {number}", line
+        )
+
+    def test_is_the_same_with_workers(self, run: Any) -> None:
+        def report(*options: str) -> list[str]:
+            lines = run(FAILURE.format(""), *options).outlines
+            kept = [line for line in lines if line.startswith(("E  ", ">  ", "FAILED"))]
+            return [re.sub(r" in \S+ s$", "", line) for line in kept]
+
+        alone, workers = (report(*options) for options in XDIST)
+        assert len(alone) > 20 and alone == workers
+
+    def test_worst_entries_come_first(self, run: Any) -> None:
+        lines = run(FAILURE.format("")).outlines
+        rows = [line.split()[1:] for line in lines if re.match(r"E\s+[Wb]\d\[", line)]
+        labels = [" ".join(row).partition("]")[0] + "]" for row in rows if row[-1] == "%"]
+        assert labels[:2] == ["W1[2, 3]", "b2[0]"]
+        assert len(labels) == 10
+
+    @pytest.mark.parametrize(("worst", "left_out"), [(3, 23), (1, 25), (10, 16)])
+    def test_rows_left_out_are_counted(self, run: Any, worst: int, left_out: int) -> None:
+        result = run(FAILURE.format(f", worst={worst}"))
+        result.stdout.fnmatch_lines([f"E *({left_out} more entries)"])
+        rows = [line for line in result.outlines if re.match(r"E .*\]  .* %$", line)]
+        assert len(rows) == worst
+
+    def test_nothing_is_left_out_of_a_small_table(self, run: Any) -> None:
+        run(FAILURE.format(", worst=50")).stdout.no_fnmatch_line("*more entries*")
+
+    def test_table_has_its_columns(self, run: Any) -> None:
+        run(FAILURE.format("")).stdout.re_match_lines(
+            [r"E\s+entry\s+analytic\s+numeric\s+error.*share", r"E\s+W1\[2, 3\] .* 80\.0 %"]
+        )
+
+    def test_one_line_for_each_parameter(self, run: Any) -> None:
+        run(FAILURE.format("")).stdout.re_match_lines(
+            [
+                r"E\s+parameter\s+status\s+relative error\s+shape",
+                r"E\s+W1\s+fail\s+\d.*3x4",
+                r"E\s+b1\s+pass\s+\d.*4",
+                r"E\s+W2\s+pass\s+\d.*4x2",
+                r"E\s+b2\s+fail\s+\d.*2",
+            ]
+        )
+
+    def test_next_step_comes_last(self, run: Any) -> None:
+        run(FAILURE.format("")).stdout.re_match_lines([r"E\s+Next: .*W1, b2.*b1, W2 agrees\."])
+
+    def test_calling_line_is_kept(self, run: Any) -> None:
+        run(FAILURE.format("")).stdout.re_match_lines(
+            [r">.*# the calling line", r"test_inner\.py:\d+: GradcheckError"]
+        )
+
+    @pytest.mark.parametrize("source", [FAILURE, RETURNED], ids=["fixture", "returned"])
+    @pytest.mark.parametrize("style", ["long", "short", "auto", "line"])
+    def test_helper_frames_are_hidden(self, run: Any, source: str, style: str) -> None:
+        lines = run(source.format(""), f"--tb={style}").outlines
+        assert [line for line in lines if re.search(r"pytest_gradcheck.*\.py", line)] == []
+
+    def test_crash_location_is_the_users(self, run: Any) -> None:
+        result = run(FAILURE.format(""), "--tb=line")
+        result.stdout.re_match_lines([r".*test_inner\.py:\d+: .*W1\[2, 3\]: analytic.*"])
+
+    def test_nan_is_the_headline(self, run: Any) -> None:
+        result = run(
+            HEAD
+            + """
+    def test_net(gradcheck):
+        gradcheck(Mlp(b1=np.nan))
+    """
+        )
+        result.assert_outcomes(failed=1)
+        result.stdout.re_match_lines([r"FAILED .*b1\[0\]: the claimed derivative is nan"])
+
+
+CHECKS = (
+    HEAD
+    + """
+    def test_right(gradcheck):
+        gradcheck(Mlp())
+        gradcheck(Mlp())
+
+    def test_wrong(gradcheck):
+        gradcheck(Mlp(b1=1.1))
+
+    @pytest.mark.gradcheck
+    def test_suspect():
+        return Mlp(b1=1 + 4e-4)
+
+    def test_ordinary():
+        pass
+    """
+)
+
+
+class TestSummary:
+    def test_is_quiet_otherwise(self, run: Any) -> None:
+        result = run(CHECKS)
+        result.stdout.no_fnmatch_line("*gradient checks*")
+
+    @with_and_without_workers
+    def test_one_line_a_check_worst_first(self, run: Any, workers: tuple[str, ...]) -> None:
+        lines = run(CHECKS, "--gradcheck-summary", *workers).outlines
+        start = next(i for i, line in enumerate(lines) if " gradient checks " in line)
+        shown = [line.split() for line in lines[start + 1 : start + 5]]
+        assert [words[0] for words in shown] == ["fail", "warn", "pass", "pass"]
+        assert "test_inner.py::test_wrong" in shown[0]
+        assert re.match(r"4 checks: 1 fail, 1 warn, 2 pass; \d+ evaluations$", lines[start + 5])
+
+    def test_says_nothing_without_checks(self, run: Any) -> None:
+        result = run("def test_ordinary(): pass", "--gradcheck-summary")
+        result.assert_outcomes(passed=1)
+        result.stdout.no_fnmatch_line("*gradient checks*")
+
+
+@with_and_without_workers
+def test_results_reach_junit_as_properties(
+    run: Any, pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    run(CHECKS, "--junitxml=junit.xml", *workers)
+    cases = ElementTree.parse(pytester.path / "junit.xml").iter("testcase")
+    properties = {
+        case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")}
+        for case in cases
+    }
+    assert properties["test_ordinary"] == {}
+    assert properties["test_wrong"]["gradcheck.status"] == "fail"
+    assert float(properties["test_wrong"]["gradcheck.relative_error"]) > 1e-3
+    assert int(properties["test_suspect"]["gradcheck.evaluations"]) > 52
+    assert properties["test_right"]["gradcheck[1].status"] == "pass"
+
+
+@with_and_without_workers
+def test_report_carries_the_record_as_built_in_types(
+    run: Any, pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    pytester.makeconftest(
+        """
+        import json
+
+        def pytest_terminal_summary(terminalreporter):
+            for report in terminalreporter.stats.get("failed", ()):
+                for record in report.gradcheck:
+                    copy = json.loads(json.dumps(record))
+                    terminalreporter.write_line(f"record: {copy['test']} {copy['status']}")
+        """
+    )
+    run(CHECKS, *workers).stdout.fnmatch_lines(["record: test_inner.py::test_wrong fail"])
+
+
+class TestSwitchedOff:
+    def test_nothing_of_the_plugin_is_left(self, run: Any) -> None:
+        result = run("def test_ordinary(): pass", "-p", "no:gradcheck", "--strict-markers")
+        result.assert_outcomes(passed=1)
+
+    def test_its_options_are_unknown(self, run: Any) -> None:
+        result = run("def test_ordinary(): pass", "-p", "no:gradcheck", "--gradcheck-summary")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+    def test_fixture_is_unknown(self, run: Any) -> None:
+        result = run("def test_net(gradcheck): pass", "-p", "no:gradcheck")
+        result.stdout.fnmatch_lines(["*fixture 'gradcheck' not found*"])
+
+    def test_check_still_works(self, run: Any) -> None:
+        run(
+            """
+            from models import Mlp
+            from pytest_gradcheck import check
+
+            def test_net():
+                assert check(Mlp()).status == "pass"
+            """,
+            "-p",
+            "no:gradcheck",
+        ).assert_outcomes(passed=1)
+
+
+class TestHelp:
+    def test_marker_is_registered(self, run: Any) -> None:
+        run(
+            """
+            import pytest
+
+            @pytest.mark.gradcheck(tol=1e-6)
+            class TestNothing:
+                def test_ordinary(self): pass
+            """,
+            "--strict-markers",
+            "-W",
+            "error",
+        ).assert_outcomes(passed=1)
+
+    def test_markers(self, run: Any) -> None:
+        run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.gradcheck(*eps=1e-7*tol=1e-7*"])
+
+    def test_fixtures(self, run: Any) -> None:
+        run("", "--fixtures").stdout.fnmatch_lines(["gradcheck*", "*claimed gradient*"])
+
+    @pytest.mark.parametrize(
+        "name",
+        ["eps", "tol", "warn", "fail", "scheme", "refine", "freeze_rng", "worst", "allow", "hooks"],
+    )
+    def test_every_setting_is_listed_under_both_names(self, run: Any, name: str) -> None:
+        lines = run("", "--help").outlines
+        assert any(f"--gradcheck-{name.replace('_', '-')}=" in line for line in lines)
+        assert any(line.strip().startswith(f"gradcheck_{name} (") for line in lines)
+
+
+ADAPTER = """
+    import numpy as np
+    from pytest_gradcheck import Parameter, Problem
+
+    class Polynomial(list):
+        pass
+
+    def adapt(subject, args, settings):
+        if not isinstance(subject, Polynomial):
+            return None
+        theta = np.array([2.0])
+        return Problem(
+            parameters=[Parameter("theta", theta)],
+            loss=lambda: float(np.polyval(subject, theta[0])),
+            grads=lambda: [np.polyval(np.polyder(subject), theta)],
+            title="polynomial",
+        )
+"""
+
+
+def test_adapter_in_a_conftest_comes_before_the_built_in_ones(
+    run: Any, pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(polynomials=ADAPTER)
+    pytester.makeconftest("from polynomials import adapt as pytest_gradcheck_adapt")
+    run(
+        """
+        from models import Mlp
+        from polynomials import Polynomial
+
+        def test_polynomial(gradcheck):
+            result = gradcheck(Polynomial([1, 2, 3]))
+            assert (result.status, result.title) == ("pass", "polynomial")
+            assert gradcheck(Mlp()).title == "Mlp"
+        """
+    ).assert_outcomes(passed=1)
+
+
+def test_adapter_outside_pytest(run: Any, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(polynomials=ADAPTER)
+    run(
+        """
+        from polynomials import Polynomial, adapt
+        from pytest_gradcheck import check
+
+        def test_polynomial():
+            assert check(Polynomial([1, 2, 3]), adapters=[adapt]).title == "polynomial"
+        """
+    ).assert_outcomes(passed=1)

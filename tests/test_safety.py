@@ -1,0 +1,301 @@
+"""Parameters, state and random generators are as before, whatever happens in between."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from models import Holder, Mlp, frozen, slope, value
+
+from pytest_gradcheck import SubjectError, check
+
+EXCEPTIONS = [RuntimeError, KeyboardInterrupt, SystemExit, pytest.skip.Exception]
+
+
+class Interrupted(Holder):
+    """Does `happen` at call `at` of loss or grads, counted together."""
+
+    def __init__(self, happen: Callable[[], Any], at: float) -> None:
+        super().__init__(
+            {"W": np.array([[0.5, -0.0], [1e-310, 2.0]])[:, ::-1], "a": -1.5, "b": np.array(0.25)}
+        )
+        self.happen, self.at = happen, at
+
+    def _count(self) -> Any:
+        COUNT[0] += 1
+        return self.happen() if COUNT[0] == self.at else None
+
+    def loss(self) -> float:
+        wrong = self._count()
+        return super().loss() if wrong is None else wrong
+
+    def grads(self) -> Any:
+        self._count()
+        return super().grads()
+
+
+COUNT = [0]
+"""Calls so far; kept outside the object, whose own attributes are put back."""
+
+
+def number_of_calls(**options: Any) -> int:
+    COUNT[0] = 0
+    check(Interrupted(lambda: None, at=-1), **options)
+    return COUNT[0]
+
+
+@pytest.fixture(autouse=True)
+def _count_from_zero() -> None:
+    COUNT[0] = 0
+
+
+def raiser(kind: type[BaseException]) -> Callable[[], Any]:
+    def happen() -> Any:
+        raise kind("now")
+
+    return happen
+
+
+OPTIONS: list[dict[str, Any]] = [{}, {"refine": False}, {"scheme": "forward"}, {"freeze_rng": "on"}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("kind", EXCEPTIONS)
+def test_parameters_are_as_before_when_any_call_raises(
+    kind: type[BaseException], options: dict[str, Any]
+) -> None:
+    calls = number_of_calls(**options)
+    assert calls > 6
+    for at in range(1, calls + 1):
+        COUNT[0] = 0
+        model = Interrupted(raiser(kind), at)
+        before = frozen(model.params)
+        with pytest.raises(kind, match="now"):
+            check(model, **options)
+        assert frozen(model.params) == before, f"call {at}"
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_parameters_are_as_before_when_any_loss_is_not_finite(
+    wrong: float, options: dict[str, Any]
+) -> None:
+    for at in range(1, number_of_calls(**options) + 1):
+        COUNT[0] = 0
+        model = Interrupted(lambda: wrong, at)
+        before = frozen(model.params)
+        with contextlib.suppress(SubjectError):  # infinite now, finite then: not deterministic
+            check(model, **options)
+        assert frozen(model.params) == before, f"call {at}"
+
+
+def test_parameters_are_as_before_after_a_real_interrupt() -> None:
+    model = Interrupted(lambda: os.kill(os.getpid(), signal.SIGINT), at=12)
+    before = frozen(model.params)
+    with pytest.raises(KeyboardInterrupt):
+        check(model)
+    assert frozen(model.params) == before
+
+
+class WrittenBack:
+    """Hands out copies; `held` is what was written back last."""
+
+    def __init__(self, at: int) -> None:
+        self.held, self.at = np.array([0.5, -0.0, 3.0]), at
+
+    @property
+    def params(self) -> Any:
+        return self.held.copy()
+
+    def set_params(self, params: Any) -> None:
+        self.held = params.copy()
+
+    def loss(self) -> float:
+        COUNT[0] += 1
+        if COUNT[0] == self.at:
+            raise RuntimeError("now")
+        return value(self.held)
+
+    def grads(self) -> Any:
+        return slope(self.held)
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_values_written_back_are_as_before_when_a_call_raises(at: int) -> None:
+    model = WrittenBack(at)
+    before = model.held.tobytes()
+    with pytest.raises(RuntimeError, match="now"):
+        check(model)
+    assert model.held.tobytes() == before
+
+
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "C": lambda a: a,
+    "Fortran": np.asfortranarray,
+    "transposed": lambda a: a.T,
+    "reversed": lambda a: a[..., ::-1],
+    "part": lambda a: a[..., ::2],
+}
+
+
+def elements(kind: type[np.floating]) -> Any:
+    largest = min(float(np.finfo(kind).max), 1e100)
+    return arrays.from_dtype(np.dtype(kind), min_value=-largest, max_value=largest)
+
+
+@settings(max_examples=40)
+@given(
+    base=st.sampled_from([np.float16, np.float32, np.float64]).flatmap(
+        lambda kind: arrays.arrays(
+            kind, arrays.array_shapes(max_dims=3, max_side=3), elements=elements(kind)
+        )
+    ),
+    layout=st.sampled_from(sorted(LAYOUTS)),
+    refine=st.booleans(),
+)
+def test_every_byte_is_as_before(base: np.ndarray, layout: str, refine: bool) -> None:
+    params = LAYOUTS[layout](base)
+    holder, memory = {"W": params}, (base.tobytes(), params.tobytes())
+    check(
+        loss=lambda p: float(np.sum(np.tanh(p["W"].astype(float)))),
+        grads=lambda p: {"W": 1 / np.cosh(np.clip(p["W"].astype(float), -300, 300)) ** 2},
+        params=holder,
+        refine=refine,
+    )
+    assert holder["W"] is params
+    assert (base.tobytes(), params.tobytes()) == memory
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e154, 1e300])
+def test_parameters_of_extreme_size_raise_nothing(size: float) -> None:
+    params = np.array([size, -size, 0.5])
+    check(
+        loss=lambda p: float(np.sum(np.tanh(p))),
+        grads=lambda p: 1 / np.cosh(np.clip(p, -300, 300)) ** 2,
+        params=params,
+    )
+    assert params.tolist() == [size, -size, 0.5]
+
+
+class Dropout:
+    """Each term of the loss is dropped with probability 1/2, the first one never."""
+
+    def __init__(self, rng: Any, factor: float = 1.0) -> None:
+        self.params = {"W": np.linspace(-1, 1, 8)}
+        self.rng, self.factor = rng, factor
+
+    def loss(self) -> float:
+        self.mask = np.array([self.rng.random() < 0.5 for _ in range(8)])
+        self.mask[0] = True
+        return float(np.sum(self.mask * np.exp(self.params["W"])))
+
+    def grads(self) -> Any:
+        return {"W": self.factor * self.mask * np.exp(self.params["W"])}
+
+
+GENERATORS = {
+    "random": lambda: random,
+    "numpy.random": lambda: np.random,
+    "Generator": lambda: np.random.default_rng(1),
+    "Generator of another kind": lambda: np.random.Generator(np.random.MT19937(1)),
+    "RandomState": lambda: np.random.RandomState(1),
+    "random.Random": lambda: random.Random(1),
+}
+
+
+@pytest.mark.parametrize("make", GENERATORS.values(), ids=GENERATORS)
+class TestRandomGenerators:
+    @pytest.mark.parametrize("frozen", ["auto", "on", True])
+    @pytest.mark.parametrize(("factor", "status"), [(1.0, "pass"), (1.1, "fail")])
+    def test_dropout_is_checked_with_its_mask_held(
+        self, make: Any, frozen: Any, factor: float, status: str
+    ) -> None:
+        assert check(Dropout(make(), factor), freeze_rng=frozen).status == status
+
+    @pytest.mark.parametrize("frozen", ["off", False])
+    def test_without_holding_it_is_an_error_that_names_the_generator(
+        self, make: Any, frozen: Any, request: pytest.FixtureRequest
+    ) -> None:
+        rng = make()
+        name = {random: "random", np.random: "numpy.random"}.get(rng, "self.rng")
+        with pytest.raises(SubjectError, match=rf"not deterministic.*from {name}: .*freeze_rng"):
+            check(Dropout(rng), freeze_rng=frozen)
+
+    @pytest.mark.parametrize("frozen", ["auto", "on"])
+    def test_next_numbers_are_those_without_a_check(self, make: Any, frozen: str) -> None:
+        random.seed(3)
+        np.random.seed(3)
+        rng = make()
+        check(Dropout(rng), freeze_rng=frozen)
+        after = [rng.random() for _ in range(5)]
+        random.seed(3)
+        np.random.seed(3)
+        rng = make()
+        assert after == [rng.random() for _ in range(5)]
+
+    def test_next_numbers_are_the_same_after_an_error(self, make: Any) -> None:
+        random.seed(3)
+        np.random.seed(3)
+        model = Dropout(make())
+        model.grads = raiser(RuntimeError)  # type: ignore[method-assign]
+        with pytest.raises(RuntimeError):
+            check(model)
+        after = model.rng.random()
+        random.seed(3)
+        np.random.seed(3)
+        assert after == make().random()
+
+
+def test_generator_deep_inside_is_held() -> None:
+    class Layer:
+        def __init__(self) -> None:
+            self.options = [{"rng": np.random.default_rng(1)}]
+
+        def random(self) -> float:
+            return self.options[0]["rng"].random()
+
+    assert check(Dropout(Layer())).status == "pass"
+
+
+def test_generator_in_a_closure_is_held() -> None:
+    rng = np.random.default_rng(1)
+    masks = []
+
+    def loss(p: np.ndarray) -> float:
+        masks[:] = [rng.random(8) < 0.8]
+        return float(np.sum(masks[0] * np.exp(p)))
+
+    result = check(loss=loss, grads=lambda p: masks[0] * np.exp(p), params=np.linspace(-1, 1, 8))
+    assert result.status == "pass"
+
+
+@pytest.mark.parametrize("frozen", ["auto", "on", "off"])
+def test_jitter_from_elsewhere_stays_an_error_with_its_size(frozen: str) -> None:
+    jitter = iter(np.arange(1000) / 4)
+    with pytest.raises(SubjectError, match=r"not deterministic.*differ by 0\.25"):
+        check(
+            loss=lambda p: value(p) + next(jitter),
+            grads=slope,
+            params=np.ones(2),
+            freeze_rng=frozen,
+        )
+
+
+def test_deterministic_loss_never_draws_from_the_global_generators() -> None:
+    before = random.getstate(), np.random.get_state()[1].tobytes()
+    check(Mlp())
+    assert (random.getstate(), np.random.get_state()[1].tobytes()) == before
+
+
+def test_same_check_gives_the_same_numbers() -> None:
+    first, second = check(Mlp(b1=1.1)), check(Mlp(b1=1.1))
+    assert first.worst == second.worst and first.evaluations == second.evaluations
