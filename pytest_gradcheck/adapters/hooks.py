@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.parameters import Parameter
 from ..core.problem import Problem
 from ..core.state import State
-from ..core.structure import listed
+from ..core.structure import flatten, listed
 from ..errors import SubjectError
 from ..settings import Settings
 from .blocks import Blocks, PairedLoss
@@ -67,6 +67,11 @@ class Hooks:
         self.before_each = settings.before_each
         if subject is None:
             raise SubjectError("there is nothing to check: got None; hand over the object itself")
+        if isinstance(subject, (list, tuple)):
+            raise SubjectError(
+                f"got a {type(subject).__name__} of {len(subject)}: check each object by a call of"
+                " its own, and hand over data after the object, as in gradcheck(network, X, y)"
+            )
         if isinstance(subject, type):
             raise SubjectError(f"{subject.__name__} is a class: hand over an instance of it")
         for hook in ("loss", "params"):
@@ -181,7 +186,11 @@ class Hooks:
             return grads()
         if self.before_each is not None:
             self.before_each()
-        return grads(*self.args)
+        claimed = listed(grads(*self.args))
+        if not self.args and _is_all_zero(claimed) and callable(self.get("backward")):
+            self._backward()  # it was a getter after all
+            claimed = listed(grads())
+        return claimed
 
     def _backward(self) -> None:
         backward = self.get("backward")
@@ -211,6 +220,10 @@ class Hooks:
             f' If it goes by another name, say hooks={{"{hook}": "that name"}}; for plain functions'
             " call gradcheck(loss=f, grads=df, params=x0)."
         )
+
+
+def _is_all_zero(claimed: Any) -> bool:
+    return all(leaf.value is None or not np.any(leaf.value) for leaf in flatten(claimed))
 
 
 def _accepts(function: Any, args: tuple[Any, ...]) -> bool:

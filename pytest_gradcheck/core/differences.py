@@ -86,10 +86,12 @@ class Derivative:
 
     @property
     def kink(self) -> bool:
-        return self.left != self.right
+        return abs(self.left - self.right) > 0
 
     def nearest(self, claim: float) -> float:
         """`claim` itself if it is a subgradient of a kink, else the nearest derivative."""
+        if not self.kink:
+            return self.value
         low, high = min(self.left, self.right), max(self.left, self.right)
         return min(max(claim, low), high)
 
@@ -145,17 +147,39 @@ class Ladder:
     noise : float
         Standard deviation of one value of the function, as far as known.
     scale : float
-        Natural scale of the variable; limits the steps.
+        Scale on which the variable may be moved at all; limits the steps upwards.
+    finest : float
+        Scale on which it has digits; limits them downwards.
     """
 
     def __init__(
-        self, sample: Sample, base: float, first: float, *, noise: float, scale: float
+        self,
+        sample: Sample,
+        base: float,
+        first: float,
+        *,
+        noise: float,
+        scale: float,
+        finest: float,
     ) -> None:
         self.sample, self.base, self.first, self.noise = sample, base, first, noise
         self.longest = COARSEST * scale
         self.rungs: dict[int, Rung] = {}
-        self.highest = max(0, math.floor(math.log(self.longest / first, RATIO)))
-        self.lowest = min(0, math.ceil(math.log(FINEST * scale / first, RATIO)))
+        self.highest = max(0, _rungs_between(first, self.longest))
+        self.lowest = min(0, 1 + _rungs_between(first, FINEST * finest))
+
+    def agrees_at(self, step: float, found: Derivative) -> bool:
+        """Whether a difference at another, shorter step bears out what was found.
+
+        A step far above the size of a parameter may be blind to where the function varies.
+        """
+        plus, f_plus, minus, f_minus = self.sample(step)
+        if not (plus > 0 and minus > 0 and math.isfinite(f_plus - f_minus)):
+            return True
+        central = (f_plus - f_minus) / (plus + minus)
+        noise = SIGMAS * max(self.noise, ROUNDING * max(abs(f_plus), abs(f_minus))) / step
+        jump = abs(found.left - found.right)
+        return abs(central - found.value) <= 2 * noise + found.uncertainty + jump
 
     def add(self, k: int) -> None:
         """Evaluate the rung with step ``first * RATIO**k``."""
@@ -211,6 +235,13 @@ class Ladder:
 
 ROUNDING = 2.0**-53
 """Rounding of a value by itself, relative: no function is known better."""
+
+
+def _rungs_between(first: float, last: float) -> int:
+    """Whole powers of `RATIO` from one step to another, at most a thousand."""
+    if not (first > 0 and last > 0 and math.isfinite(last)):
+        return -1000
+    return max(-1000, math.floor(math.log(last, RATIO) - math.log(first, RATIO)))
 
 
 def _tableau(values: list[float], weights: list[list[float]]) -> list[list[float]]:

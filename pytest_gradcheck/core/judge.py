@@ -57,6 +57,13 @@ def judge_block(measured: Measured, settings: Settings) -> Block:
     )
 
 
+def is_settled(block: Measured, settings: Settings) -> bool:
+    """Whether nothing is said against a block, and enough for it."""
+    judged = judge_block(block, settings)
+    high = judged.relative_error + judged.uncertainty
+    return judged.status == "pass" and high <= max(settings.warn, settings.tol)
+
+
 def judge_whole(blocks: Sequence[Measured], settings: Settings) -> tuple[str, float, float]:
     """Status, relative error and error bar of all parameters as one vector."""
     least, error, most = (
@@ -86,20 +93,20 @@ def worst_entries(blocks: Sequence[Measured], count: int) -> tuple[Entry, ...]:
 def point_findings(blocks: Sequence[Measured], settings: Settings) -> list[Finding]:
     """What the error bars say about the point of the check."""
     whole = _norm([b.claimed for b in blocks])
-    found: list[Finding] = []
+    undecided = [block for block in blocks if block.undecided]
+    found: list[Finding] = [_undecided(undecided)] if undecided else []
     for block in blocks:
-        if block.claimed.size == 0:
+        if block.claimed.size == 0 or block.undecided:
             continue
         finding = (
             _not_finite(block)
-            or _undecided(block)
             or _untested(block, whole)
             or _unmeasurable(block, settings)
             or _wrong_entry(block, settings)
         )
         if finding is not None:
             found.append(finding)
-        if block.kinks.any() and not block.undecided:
+        if block.kinks.any():
             found.append(_kink(block))
     return found
 
@@ -141,17 +148,16 @@ def _not_finite(block: Measured) -> Finding | None:
     return None
 
 
-def _undecided(block: Measured) -> Finding | None:
-    if not block.undecided:
-        return None
-    name = block.parameter.name
+def _undecided(blocks: Sequence[Measured]) -> Finding:
+    names = tuple(block.parameter.name for block in blocks)
     return Finding(
         "undecided",
-        (name,),
-        f"{name} cannot be decided at this point: kinks of the loss (ReLU at zero, ties) crowd so"
-        " near to it that no step is shorter. At a slightly displaced point its gradient is right."
-        ' Check where activations are not all next to zero, or accept it with allow=["undecided"]',
-        {"kinks": int(block.kinks.sum())},
+        names,
+        f"{', '.join(names)} cannot be decided at this point: kinks of the loss (ReLU at zero,"
+        " ties) crowd so near to it that no step is shorter. At a slightly displaced point the"
+        " gradient is right. Check where activations are not all next to zero, or accept it with"
+        ' allow=["undecided"]',
+        {"kinks": int(sum(block.kinks.sum() for block in blocks))},
     )
 
 

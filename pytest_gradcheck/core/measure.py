@@ -39,6 +39,10 @@ BUDGET, BUDGET_PER_ENTRY = 50_000, 20
 """Evaluations after which no further entry climbs: a loss that needs more is not measurable."""
 SOME = 32
 """Entries that climb before it is asked whether it is worth while."""
+KINK = 1e-3
+"""Difference of the slopes on both sides, relative, from which a first step settles nothing."""
+SHORT = 1e-3
+"""What is measured must still hold at this fraction of a parameter's own size."""
 FIRST_STEP = 1e-3
 """First step along a random direction, as a fraction of the scale of the parameters."""
 
@@ -180,13 +184,16 @@ class Measurement:
         for i, block in enumerate(self.blocks):
             error = np.abs(block.claimed - block.numeric)
             for j in np.argsort(-np.nan_to_num(error, nan=np.inf), kind="stable"):
-                if not math.isfinite(block.uncertainty[j]) and self._affordable:
+                unsettled = not math.isfinite(block.uncertainty[j])
+                if unsettled and math.isfinite(block.claimed[j]) and self._affordable:
                     self._climb(i, int(j))
-        live = [i for i, b in enumerate(self.blocks) if np.linalg.norm(b.claimed) > 0]
+        live = [
+            i for i, block in enumerate(self.blocks) if 0 < _rms_of_all(block.claimed) < math.inf
+        ]
         if live:
             self._bound(live)
         for i, block in enumerate(self.blocks):
-            if not self._known(i, self.tol):
+            if np.all(np.isfinite(block.claimed)) and not self._known(i, self.tol):
                 noisy = block.claimed.size > FEW and self._bound([i])
                 self._climb_all(i, NOISY * self.warn if noisy else self.tol)
         return self.blocks
@@ -216,6 +223,9 @@ class Measurement:
             noise = SIGMAS * math.sqrt(2) * sigma / q.width
             error = np.abs(numeric - claim)
             agree = error <= noise + claim_rounding + self._target(claim)
+            # across a kink the central difference is the mean of two slopes, and may agree as such
+            jump = 2 * (q.plus - 2 * self.base + q.minus) / q.width
+            agree &= np.abs(jump) <= 2 * noise + KINK * (np.abs(claim) + rms)
         uncertainty = np.where(agree, noise + error, np.inf)
         return Measured(parameter, claim, numeric, uncertainty, claim_rounding)
 
@@ -232,16 +242,21 @@ class Measurement:
         block = self.blocks[i]
         theta, claim = float(self.origin[i][j]), float(block.claimed[j])
         axis = Axis(self.loss, block.parameter, j, theta)
-        scale = max(abs(theta), _scale(self.origin[i]))
-        ladder = Ladder(
-            axis.sample,
-            self.base,
-            float(steps(np.array(theta), self.eps)),
-            noise=self.noise,
-            scale=max(1.0, scale),
-        )
+        own = abs(theta) or _scale(self.origin[i])
+        largest = max(1.0, own, _scale(self.origin[i]))
         target = float(self._target(block.claimed)[j])
-        found = derivative(ladder, claim=claim, target=target, enough=self._enough(target))
+
+        def measured(first: float) -> tuple[Ladder, Derivative]:
+            ladder = Ladder(
+                axis.sample, self.base, first, noise=self.noise, scale=largest, finest=own
+            )
+            found = derivative(ladder, claim=claim, target=target, enough=self._enough(target))
+            return ladder, found
+
+        first = float(steps(np.array(theta), self.eps))
+        ladder, found = measured(first)
+        if SHORT * own < first and not ladder.agrees_at(SHORT * own, found):
+            found = measured(SHORT * own)[1]
         self._note(block, j, found)
 
     def _note(self, block: Measured, j: int, found: Derivative) -> None:
@@ -302,7 +317,7 @@ class Measurement:
             noise, total = noise + found.noise, total + found.uncertainty
             bias = max(0.0, found.uncertainty - found.noise) + known
             error = abs(found.value - expected)
-            squares.append((max(error, found.noise / SIGMAS) + bias) ** 2)
+            squares.append(float(np.square(max(error, found.noise / SIGMAS) + bias)))
             contradicted |= error > 2 * (found.uncertainty + known + self._explained(which, v))
             bound = math.sqrt(sum(squares) / QUANTILE.get(len(squares), QUANTILE[FEW]))
         for i, w in zip(which, weight, strict=True):
@@ -347,6 +362,7 @@ class Measurement:
             FIRST_STEP * longest,
             noise=self.noise,
             scale=longest,
+            finest=longest,
         )
         found = derivative(
             ladder, claim=expected, target=self._sharp(which), enough=0.1 * NOISY * self.warn
@@ -366,8 +382,15 @@ def _norm_bound(error: Array, bar: Array) -> float:
     return float(np.linalg.norm(error) + part * np.linalg.norm(bar))
 
 
+def _rms_of_all(values: Array) -> float:
+    return _rms(values) if np.all(np.isfinite(values)) else math.inf
+
+
 def _rms(values: Array) -> float:
-    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0
+    """Root mean square of the finite entries, of any magnitude."""
+    finite = np.abs(values[np.isfinite(values)])
+    largest = float(np.max(finite, initial=0.0))
+    return largest * float(np.sqrt(np.mean((finite / largest) ** 2))) if largest > 0 else 0.0
 
 
 def _scale(theta: Array) -> float:

@@ -120,6 +120,11 @@ def require_floating(leaf: Leaf) -> None:
             f"parameter {leaf.name} is of type {type(value).__module__}.{type(value).__qualname__}:"
             f" {hint}"
         )
+    if isinstance(value, np.ma.MaskedArray):
+        raise SubjectError(
+            f"parameter {leaf.name} is a masked array: masked entries would be moved like the rest;"
+            " hand out .data, or .compressed() with a set_params"
+        )
     dtype = np.asarray(value).dtype
     if dtype.kind == "f":
         return

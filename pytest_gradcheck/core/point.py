@@ -1,0 +1,163 @@
+"""The point of a check: the loss and the claimed gradient there, in an order objects can bear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SubjectError
+from ..settings import Settings
+from .line import Line
+from .loss import Loss
+from .parameters import Array, Parameter
+from .problem import Problem, Saved
+from .result import Finding
+from .state import State
+
+JITTER = 1e-8
+"""Two losses at the same point may differ by this, relatively, and count as noisy: summation order
+in threads, a solver that starts where it stopped.  More is another function each time."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """The loss and the claimed gradient where the parameters stand."""
+
+    loss: Loss
+    base: float
+    claims: list[Array]
+    rounding: list[float]
+    jitter: float
+    held: bool
+    drawn: tuple[str, ...] = ()
+
+    @property
+    def deterministic(self) -> bool:
+        return self.jitter <= JITTER * abs(self.base) or not math.isfinite(self.base)
+
+
+def inspect_point(problem: Problem, settings: Settings, state: State, saved: Saved) -> Point:
+    """Loss and gradient at the point, with random generators held if that is asked or needed."""
+    point = _look(problem, state, saved, hold=settings.freeze_rng == "on")
+    if point.deterministic:
+        return point
+    drawn = state.moved_generators()
+    moved = [name for name in state.moved() if name not in drawn]
+    if settings.freeze_rng == "auto" and drawn:
+        held = _look(problem, state, saved, hold=True)
+        if held.deterministic:
+            held.loss.evaluations += point.loss.evaluations
+            return replace(held, drawn=tuple(drawn))
+    raise SubjectError(_nondeterministic(point, drawn, moved, settings))
+
+
+def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:
+    """Loss first, then gradients, once; then the loss again, to see whether it is the same."""
+    loss = Loss(_rewound(problem.loss, state) if hold else problem.loss)
+    grads = _rewound(problem.grads, state) if hold else problem.grads
+    base = loss.strict()
+    saved.require_unchanged("the loss")
+    handed = list(grads())
+    claims = [np.array(gradient, dtype=np.float64).reshape(-1) for gradient in handed]
+    saved.require_unchanged("computing the gradient")
+    again = loss.strict()
+    jitter = abs(again - base) if math.isfinite(base) else 0.0
+    return Point(loss, base, claims, [_rounding(g) for g in handed], jitter, hold)
+
+
+def _rewound(function: Callable[[], Any], state: State) -> Callable[[], Any]:
+    """`function` with every random generator in the same state before each call."""
+
+    def held() -> Any:
+        state.rewind()
+        return function()
+
+    return held
+
+
+def in_float64(
+    problem: Problem, point: Point, settings: Settings, state: State
+) -> tuple[Problem, Point]:
+    """The problem on float64 copies of narrower parameters, where its loss follows those.
+
+    The claim stays as it was computed; only the differences are taken in the wider precision.
+    """
+    narrow = [i for i, parameter in enumerate(problem.parameters) if parameter.narrow]
+    if not (narrow and settings.refine and problem.in_float64):
+        return problem, point
+    try:
+        wide = problem.in_float64(state)
+        if wide is not None:
+            loss = Loss(_rewound(wide.loss, state) if point.held else wide.loss)
+            loss.evaluations = point.loss.evaluations
+            base = loss()
+            if all(_follows(wide.parameters[i], loss, base, point.claims[i]) for i in narrow):
+                return wide, replace(point, loss=loss, base=base)
+    except Exception:  # a loss may refuse the other precision in any way it likes
+        pass
+    state.restore()
+    return problem, point
+
+
+def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> bool:
+    """Whether the loss changes when a parameter is moved along its claimed gradient."""
+    if not claim.any():
+        return True
+    theta = parameter.read()
+    step = 1e-2 * (float(np.max(np.abs(theta))) or 1.0)
+    line = Line(loss, [parameter], [theta], [np.sign(claim) * step])
+    return math.isfinite(base) and (line(1.0) != base or line(-1.0) != base)
+
+
+def _rounding(claim: NDArray[Any]) -> float:
+    """Relative rounding of a claim: of its dtype, or of float32 if all its entries came from there.
+
+    Numbers such as 0.5 or 3 are exact in any precision and say nothing.
+    """
+    narrowest = np.float64(np.finfo(claim.dtype).eps) / 2
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = claim.astype(np.float32)
+        half = single.astype(np.float16)
+    if np.array_equal(single, claim) and not np.array_equal(half, single):
+        narrowest = max(narrowest, np.float64(np.finfo(np.float32).eps) / 2)
+    return float(narrowest)
+
+
+def _nondeterministic(
+    point: Point, drawn: Sequence[str], moved: Sequence[str], settings: Settings
+) -> str:
+    size = point.jitter / max(abs(point.base), 1e-300)
+    seen = (
+        f"the loss is not deterministic: two evaluations at the same parameters differ by"
+        f" {point.jitter:.3g} (relatively {size:.1e})"
+    )
+    why = "; a difference quotient would measure that instead of a slope."
+    if drawn and settings.freeze_rng == "off":
+        return (
+            f"{seen}{why} It draws random numbers from {', '.join(drawn)}: switch dropout off for"
+            ' the check, or hold the generators with freeze_rng="auto".'
+        )
+    advice = " Switch dropout off for the check, seed the generator in before_each=, or both."
+    if moved:
+        shown = ", ".join(moved[:5]) + (", ..." if len(moved) > 5 else "")
+        advice = (
+            f" What moved between two evaluations: {shown}. Reset it before each evaluation with"
+            " before_each= (such as before_each=model.reset_state)."
+        )
+    return seen + why + advice
+
+
+def held_generators(point: Point) -> Finding:
+    names = ", ".join(point.drawn)
+    return Finding(
+        "nondeterministic",
+        (),
+        f"the loss draws random numbers from {names} (is dropout on?): they were held the same for"
+        " every evaluation, so the check is of the loss with that one draw",
+        {"generators": list(point.drawn)},
+    )
