@@ -107,19 +107,26 @@ class Blocks:
         return None
 
 
-class PairedLoss:
-    """A loss that may return ``(loss, grads)``; the last such pair is kept."""
+def after(last: Callable[[], Any], *first: Callable[[], Any] | None) -> Callable[[], Any]:
+    """``last()`` with the others called before it; `last` itself where there are none.
 
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._call = call
-        self.latest: tuple[Any, ...] | None = None
+    A check calls its loss for every entry twice: each layer between would be seen in its time.
+    """
+    earlier = [function for function in first if function is not None]
+    if not earlier:
+        return last
 
-    def __call__(self) -> Any:
-        value = self._call()
-        if type(value) is tuple:
-            self.latest = value
-            return value[0] if value else None
-        return value
+    def call() -> Any:
+        for function in earlier:
+            function()
+        return last()
+
+    return call
+
+
+def second_of_pair(value: Any) -> Any:
+    """The gradients of a loss that returns ``(loss, grads)``; None if it does not."""
+    return value[1] if isinstance(value, tuple) and len(value) == 2 else None
 
 
 def _same_memory(a: Any, b: Any) -> bool:

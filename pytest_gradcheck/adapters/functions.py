@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from ..core.problem import Problem
 from ..core.state import State
 from ..errors import SubjectError
 from ..settings import Settings
-from .blocks import Blocks, PairedLoss
+from .blocks import Blocks, after, second_of_pair
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,18 @@ def adapt(subject: Functions, args: tuple[Any, ...], settings: Settings) -> Prob
     if reason is not None:
         blocks = Blocks(subject.params, copies=True)
     loss = _loss_on(blocks, subject, args, settings)
-    before_each = settings.before_each
 
     def grads() -> list[NDArray[Any]]:
         if subject.grads is not None:
-            if before_each is not None:
-                before_each()
-            return blocks.gather(subject.grads(blocks.current(), *args))
-        pair = loss.latest
-        if pair is None or len(pair) != 2:
+            own = partial(subject.grads, blocks.current(), *args)
+            return blocks.gather(after(own, settings.before_each)())
+        claimed = second_of_pair(loss())
+        if claimed is None:
             raise SubjectError(
                 "no grads= was given, and loss does not return (loss, grads): give the gradient"
                 " to be checked as grads=function_of_the_parameters"
             )
-        return blocks.gather(pair[1])
+        return blocks.gather(claimed)
 
     def in_float64(_: State) -> Problem:
         wide = Blocks(subject.params, widen=True)
@@ -76,13 +76,7 @@ def _title(function: Any) -> str:
 
 def _loss_on(
     blocks: Blocks, subject: Functions, args: tuple[Any, ...], settings: Settings
-) -> PairedLoss:
-    function, before_each = subject.loss, settings.before_each
-    tree = None if blocks.copies else subject.params
-
-    def call() -> Any:
-        if before_each is not None:
-            before_each()
-        return function(blocks.current() if tree is None else tree, *args)
-
-    return PairedLoss(call)
+) -> Callable[[], Any]:
+    if not blocks.copies:
+        return after(partial(subject.loss, subject.params, *args), settings.before_each)
+    return after(lambda: subject.loss(blocks.current(), *args), settings.before_each)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -15,7 +17,7 @@ from ..core.state import State
 from ..core.structure import flatten, listed
 from ..errors import SubjectError
 from ..settings import Settings
-from .blocks import Blocks, PairedLoss
+from .blocks import Blocks, after, second_of_pair
 
 _MISSING = object()
 
@@ -27,7 +29,7 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
     loss = hooks.loss_of(blocks)
 
     def grads() -> list[NDArray[Any]]:
-        return blocks.gather(hooks.claimed(loss.latest))
+        return blocks.gather(hooks.claimed(loss))
 
     def in_float64(state: State) -> Problem | None:
         if blocks.copies:
@@ -147,31 +149,22 @@ class Hooks:
     def write_back(self, tree: Any) -> None:
         self._writer()(tree)
 
-    def loss_of(self, blocks: Blocks) -> PairedLoss:
+    def loss_of(self, blocks: Blocks) -> Callable[[], Any]:
         """``loss()`` at the current content of `blocks`."""
-        method, args, before_each = self.get("loss"), self.args, self.before_each
         write = self._writer() if blocks.copies else None
+        return after(
+            partial(self.get("loss"), *self.args),
+            (lambda: write(blocks.current())) if write else None,
+            self.before_each,
+        )
 
-        def call() -> Any:
-            if write is not None:
-                write(blocks.current())
-            if before_each is not None:
-                before_each()
-            return method(*args)
-
-        return PairedLoss(call)
-
-    def claimed(self, pair: tuple[Any, ...] | None) -> Any:
-        """The gradients, in the object's own structure, after the loss was called.
-
-        Parameters
-        ----------
-        pair : tuple or None
-            What the loss returned, if it was a pair.
-        """
+    def claimed(self, loss: Callable[[], Any]) -> Any:
+        """The gradients, in the object's own structure, after the loss was called."""
         grads = self.get("grads")
-        if grads is _MISSING and pair is not None and len(pair) == 2:
-            return pair[1]
+        if grads is _MISSING:
+            claimed = second_of_pair(loss())
+            if claimed is not None:
+                return claimed
         if callable(grads) and not hasattr(grads, "__array__"):
             return self._call_grads(grads)
         self._backward()

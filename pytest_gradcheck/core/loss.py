@@ -62,13 +62,15 @@ def left_domain(error: Exception) -> bool:
 
 
 def scalar(value: Any) -> float:
-    """One loss value as a float.
+    """One loss value as a float; of a pair ``(loss, grads)`` the first.
 
     Raises
     ------
     SubjectError
         If it is not a single real number.
     """
+    if isinstance(value, tuple) and value:  # (loss, grads)
+        return scalar(value[0])
     if isinstance(value, (float, int, np.floating, np.integer)):
         return float(value)
     if value is None:

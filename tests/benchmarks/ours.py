@@ -1,0 +1,124 @@
+"""What this project says about one claimed gradient of a case of the bank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from bank import Case
+from bank.mutants import relative_error
+
+from pytest_gradcheck import Finding, Result, check
+
+ALARMS = {"not-finite", "wrong-entry"}
+CANNOT_SAY = {"tiny-gradient", "coarse", "undecided"}
+EVERY_ENTRY = 10**9
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The outcome of one check.
+
+    Attributes
+    ----------
+    outcome : str
+        "clear"; "alarm", a discrepancy claimed; "raised", an exception; "cannot say", a warning
+        of an unmeasurable parameter and nothing else; "warned", any other warning (of a parameter
+        whose gradient is zero, say).
+    why : str
+        What stood behind it.
+    evaluations : int
+    uncertainty : float
+        Reported for the whole vector.
+    worst_uncertainty : float
+        The largest reported, for the whole vector or any parameter.
+    beyond : float
+        Largest true relative error of a parameter in units of its own error bar, of those that
+        are above the tolerance.
+    entries, covered : int
+        Entries measured, and those whose error bar holds the truth.
+    """
+
+    outcome: str
+    why: str = ""
+    evaluations: int = 0
+    uncertainty: float = np.nan
+    worst_uncertainty: float = np.nan
+    beyond: float = 0.0
+    entries: int = 0
+    covered: int = 0
+
+    @property
+    def flagged(self) -> bool:
+        return self.outcome in ("alarm", "raised")
+
+
+def attempt(case: Case, claimed: Arrays) -> Trial:
+    """Check `claimed` at the defaults.  The bank has gradients at the point of the case alone."""
+    params = {name: values.copy() for name, values in case.params.items()}
+    try:
+        result = check(
+            loss=case.loss,
+            grads=lambda _: {name: values.copy() for name, values in claimed.items()},
+            params=params,
+            worst=EVERY_ENTRY,
+        )
+    except Exception as error:
+        return Trial("raised", f"{type(error).__name__}: {error}".splitlines()[0][:120])
+    outcome, why = _outcome(result, case, claimed)
+    return Trial(
+        outcome,
+        why,
+        evaluations=result.evaluations,
+        uncertainty=result.uncertainty,
+        worst_uncertainty=max([result.uncertainty, *(b.uncertainty for b in result.blocks)]),
+        beyond=_beyond(result, case, claimed),
+        entries=len(result.worst),
+        covered=_covered(result, case),
+    )
+
+
+def _outcome(result: Result, case: Case, claimed: Arrays) -> tuple[str, str]:
+    wrong = [f"{b.name} {b.status}" for b in result.blocks if b.status != "pass"]
+    wrong += [f"{f.name} {', '.join(f.where)}" for f in result.findings if f.name in ALARMS]
+    if wrong or result.status == "fail":
+        return "alarm", "; ".join(wrong) or "the whole vector"
+    if result.status == "pass":
+        return "clear", ""
+    live = {k for k in case.exact if np.any(case.exact[k]) or np.any(claimed[k])}
+    doubts = [f for f in result.findings if _unmeasurable(f) and live.intersection(f.where)]
+    if doubts:
+        return "cannot say", "; ".join(f"{f.name} {', '.join(f.where)}" for f in doubts)
+    if not any(_unmeasurable(f) or f.name == "zero-gradient" for f in result.findings):
+        return "alarm", "the whole vector"
+    return "warned", ", ".join(sorted({f.name for f in result.findings}))
+
+
+def _unmeasurable(finding: Finding) -> bool:
+    displaced = finding.name == "kink" and finding.evidence.get("displaced") is True
+    return finding.name in CANNOT_SAY or displaced
+
+
+def _beyond(result: Result, case: Case, claimed: Arrays) -> float:
+    worst = 0.0
+    for block in result.blocks:
+        name = block.name
+        error = relative_error({name: claimed[name]}, {name: case.exact[name]})
+        if error > result.settings["tol"]:
+            worst = max(worst, error / max(block.uncertainty, np.finfo(float).tiny))
+    return worst
+
+
+def _covered(result: Result, case: Case) -> int:
+    """Entries whose error bar holds the exact derivative, at a kink one between the two slopes."""
+    covered = 0
+    for entry in result.worst:
+        name, at = entry.parameter, entry.index
+        low = high = float(case.exact[name][at])
+        if name in case.kinks and case.kinks[name][at]:
+            low, high = (float(side[at]) for side in case.one_sided[name])
+        bar = entry.uncertainty + float(case.exact_error[name][at])
+        covered += low - bar <= entry.numeric <= high + bar
+    return covered
