@@ -43,7 +43,7 @@ KINK = 1e-3
 """Difference of the slopes on both sides, relative, from which a first step settles nothing."""
 SHORT = 1e-3
 """What is measured must still hold at this fraction of a parameter's own size."""
-FIRST_STEP = 1e-3
+FIRST_STEP = 1e-2
 """First step along a random direction, as a fraction of the scale of the parameters."""
 
 
