@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,25 +34,41 @@ def worst_status(statuses: Sequence[str]) -> str:
     return max(statuses, key=STATUSES.index, default="pass")
 
 
-def interval(least: float, error: float, most: float, scale: float) -> tuple[float, float, float]:
-    """Relative error: its lower end, the value reported, and its error bar."""
-    if scale == 0:
-        return (0.0, 0.0, 0.0) if most == 0 else (0.0, 0.0, math.inf)
-    low, high = least / scale, most / scale
-    value = min(max(error / scale, low), high) if math.isfinite(high) else error / scale
-    return low, value, max(value - low, high - value)
+@dataclass(frozen=True)
+class Interval:
+    """A relative error: its lower and upper end, and the value reported between them."""
+
+    low: float
+    value: float
+    high: float
+
+    @classmethod
+    def of(cls, least: float, error: float, most: float, scale: float) -> Interval:
+        """From the norm of an error and that of what it is relative to."""
+        if scale == 0:
+            return cls(0.0, 0.0, 0.0 if most == 0 else math.inf)
+        low, high = least / scale, most / scale
+        return cls(low, min(max(error / scale, low), high), high)
+
+    @property
+    def uncertainty(self) -> float:
+        return max(self.value - self.low, self.high - self.value)
+
+
+def interval_of(measured: Measured) -> Interval:
+    """The relative error of one parameter."""
+    return Interval.of(*measured.error_limits(), measured.scale)
 
 
 def judge_block(measured: Measured, settings: Settings) -> Block:
     """The verdict on one parameter."""
-    limits = measured.error_limits()
-    low, value, uncertainty = interval(*limits, measured.scale)
+    error = interval_of(measured)
     return Block(
         name=measured.parameter.name,
         shape=tuple(int(n) for n in measured.parameter.shape),
-        status=grade(low, settings),
-        relative_error=float(value),
-        uncertainty=float(uncertainty),
+        status=grade(error.low, settings),
+        relative_error=float(error.value),
+        uncertainty=float(error.uncertainty),
         analytic_norm=float(np.linalg.norm(measured.claimed)),
         numeric_norm=float(np.linalg.norm(measured.numeric)),
     )
@@ -59,9 +76,8 @@ def judge_block(measured: Measured, settings: Settings) -> Block:
 
 def is_settled(block: Measured, settings: Settings) -> bool:
     """Whether nothing is said against a block, and enough for it."""
-    judged = judge_block(block, settings)
-    high = judged.relative_error + judged.uncertainty
-    return judged.status == "pass" and high <= max(settings.warn, settings.tol)
+    error = interval_of(block)
+    return grade(error.low, settings) == "pass" and error.high <= settings.warn
 
 
 def judge_whole(blocks: Sequence[Measured], settings: Settings) -> tuple[str, float, float]:
@@ -70,9 +86,9 @@ def judge_whole(blocks: Sequence[Measured], settings: Settings) -> tuple[str, fl
         float(np.linalg.norm(ends))
         for ends in zip(*(b.error_limits() for b in blocks), strict=True)
     )
-    scale = _norm([b.claimed for b in blocks]) + _norm([b.numeric for b in blocks])
-    low, value, uncertainty = interval(least, error, most, scale)
-    return grade(low, settings), float(value), float(uncertainty)
+    scale = _norm([b.claimed for b in blocks]) + _norm([b.reference for b in blocks])
+    whole = Interval.of(least, error, most, scale)
+    return grade(whole.low, settings), float(whole.value), float(whole.uncertainty)
 
 
 def worst_entries(blocks: Sequence[Measured], count: int) -> tuple[Entry, ...]:
@@ -178,11 +194,10 @@ def _untested(block: Measured, whole: float) -> Finding | None:
 
 
 def _unmeasurable(block: Measured, settings: Settings) -> Finding | None:
-    low, value, uncertainty = interval(*block.error_limits(), block.scale)
-    if value + uncertainty <= max(settings.warn, settings.tol) or low > settings.tol:
+    error = interval_of(block)
+    if error.high <= settings.warn or error.low > settings.tol:
         return None
-    name = block.parameter.name
-    high = value + uncertainty
+    name, high = block.parameter.name, error.high
     evidence = {"bound": high, "gradient": float(np.linalg.norm(block.claimed))}
     if high > 0.5:
         bar = float(np.linalg.norm(block.uncertainty))
@@ -206,7 +221,7 @@ def _unmeasurable(block: Measured, settings: Settings) -> Finding | None:
 
 def _wrong_entry(block: Measured, settings: Settings) -> Finding | None:
     """An entry that is certainly wrong by itself, though the norm of its block hides it."""
-    if grade(interval(*block.error_limits(), block.scale)[0], settings) == "fail":
+    if grade(interval_of(block).low, settings) == "fail":
         return None
     error = np.abs(block.claimed - block.numeric)
     size = np.abs(block.claimed) + np.abs(block.numeric)

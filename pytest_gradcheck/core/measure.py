@@ -60,8 +60,8 @@ class Measured:
     claim_rounding : ndarray
         Error bar of the claim itself, from the precision in which it was handed over.
     bound : float
-        Upper bound on the norm of the error in the entries that are settled, where random
-        directions found one; infinite otherwise.
+        Upper bound on the norm of the error of the claim, where random directions found one;
+        infinite otherwise.
     kinks : ndarray of bool
         Entries at which the loss has two slopes.
     climbed : ndarray of bool
@@ -97,8 +97,14 @@ class Measured:
 
     @property
     def scale(self) -> float:
-        """Norm of the claimed plus norm of the measured gradient."""
-        return float(np.linalg.norm(self.claimed) + np.linalg.norm(self.numeric))
+        """Norm of the claimed plus norm of the measured gradient, as far as it is better known."""
+        return float(np.linalg.norm(self.claimed) + np.linalg.norm(self.reference))
+
+    @property
+    def reference(self) -> Array:
+        """The best that is known: the measurement, or the claim where a first step agrees."""
+        settled = ~self.climbed & (self.uncertainty < np.inf)
+        return np.where(settled & np.isfinite(self.numeric), self.claimed, self.numeric)
 
     @property
     def bar(self) -> Array:
@@ -110,10 +116,13 @@ class Measured:
         error = np.abs(self.claimed - self.numeric)
         least = float(np.linalg.norm(np.maximum(error - self.bar, 0.0)))
         most = _norm_bound(error, self.uncertainty)
-        if math.isfinite(self.bound):
-            at_most = _norm_bound(error[self.climbed], self.uncertainty[self.climbed])
-            most = min(most, math.hypot(at_most, self.bound))
-        return least, float(np.linalg.norm(error)), max(most, least)
+        return least, float(np.linalg.norm(error)), max(min(most, self.bound), least)
+
+    def narrow(self, settled: float) -> None:
+        """Use a new upper bound on the norm of the error in the entries that did not climb."""
+        error = np.abs(self.claimed - self.numeric)[self.climbed]
+        whole = math.hypot(_norm_bound(error, self.uncertainty[self.climbed]), settled)
+        self.bound = min(self.bound, whole)
 
 
 def textbook(
@@ -127,7 +136,9 @@ def textbook(
         else:
             quotients = central_quotients(parameter, loss, eps)
         zero = np.zeros_like(claim)
-        found.append(Measured(parameter, claim, quotients.values, zero, zero))
+        measured = Measured(parameter, claim, quotients.values, zero, zero)
+        measured.climbed[:] = True
+        found.append(measured)
     return found
 
 
@@ -190,12 +201,13 @@ class Measurement:
         live = [
             i for i, block in enumerate(self.blocks) if 0 < _rms_of_all(block.claimed) < math.inf
         ]
-        if live:
-            self._bound(live)
+        noisy = bool(live) and self._bound(live)
         for i, block in enumerate(self.blocks):
-            if np.all(np.isfinite(block.claimed)) and not self._known(i, self.tol):
-                noisy = block.claimed.size > FEW and self._bound([i])
-                self._climb_all(i, NOISY * self.warn if noisy else self.tol)
+            enough = self._known(i, self.warn if noisy else self.tol)
+            if enough or not np.all(np.isfinite(block.claimed)):
+                continue
+            drowned = block.claimed.size > FEW and self._bound([i])
+            self._climb_all(i, self.warn if drowned else self.tol)
         return self.blocks
 
     @property
@@ -209,7 +221,10 @@ class Measurement:
         return most - least <= 2 * goal * block.scale
 
     def _measure_noise(self) -> float:
-        direction = [_scale(theta) * self.rng.standard_normal(theta.size) for theta in self.origin]
+        direction = [
+            np.where(theta == 0, _scale(theta), theta) * self.rng.standard_normal(theta.size)
+            for theta in self.origin
+        ]
         return measure_noise(Line(self.loss, self.parameters, self.origin, direction), self.base)
 
     def _first_step(self, parameter: Parameter, claim: Array, rounding: float) -> Measured:
@@ -282,9 +297,9 @@ class Measurement:
                     return
                 reached = _norm_bound(np.zeros(1), block.uncertainty[block.climbed])
                 if count and reached > 2 * goal * block.scale:
-                    if goal >= NOISY * self.warn:
+                    if goal >= self.warn:
                         return
-                    goal = NOISY * self.warn
+                    goal = self.warn
             self._climb(i, int(j))
 
     def _bound(self, which: list[int]) -> bool:
@@ -323,7 +338,7 @@ class Measurement:
         for i, w in zip(which, weight, strict=True):
             if contradicted and len(which) == 1:
                 self.blocks[i].unsettle()
-            self.blocks[i].bound = min(self.blocks[i].bound, bound / w)
+            self.blocks[i].narrow(bound / w)
         if contradicted and len(which) > 1:
             for i in which:
                 self._bound([i])
@@ -348,13 +363,11 @@ class Measurement:
         expected = known = 0.0
         for i, direction in zip(which, v, strict=True):
             block = self.blocks[i]
-            reference = np.where(block.climbed, block.numeric, block.claimed)
-            expected += float(reference @ direction)
+            expected += float(block.reference @ direction)
             known += float(np.sum((block.uncertainty * np.abs(direction))[block.climbed]))
         origin = [self.origin[i] for i in which]
         longest = min(
-            _scale(t) / float(np.max(np.abs(d), initial=0.0))
-            for t, d in zip(origin, v, strict=True)
+            _scale(theta) / _rms(direction) for theta, direction in zip(origin, v, strict=True)
         )
         ladder = Ladder(
             Line(self.loss, [self.parameters[i] for i in which], origin, v).sample,
