@@ -23,7 +23,8 @@ from .judge import (
 )
 from .line import Line
 from .loss import Loss
-from .measure import Measured, Measurement, textbook
+from .measure import Measurement, textbook
+from .measured import Measured
 from .parameters import Array, Parameter
 from .point import Point, held_generators, in_float64, inspect_point
 from .problem import Problem, Saved

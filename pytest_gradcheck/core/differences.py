@@ -31,7 +31,7 @@ ORDER = 5
 """Largest number of extrapolations: up to 6 steps are combined."""
 SIGMAS = 4.0
 """Error bars span this many standard deviations of the noise."""
-COARSEST = 1.0
+COARSEST = 2.0
 """Longest step, as a fraction of the scale of the parameter."""
 FINEST = 1e-13
 """Shortest step, likewise: a few hundred units in the last place."""
@@ -354,7 +354,8 @@ def _fit(
     ladder: Ladder, longest: float, points: int, floor: float, found: Derivative
 ) -> Derivative:
     """A fit over one window if it is sharper than what was found, and agrees with short steps."""
-    window = Window(ladder.sample, longest, points, floor)
+    scale = ladder.longest / COARSEST
+    window = Window(ladder.sample, longest, points, floor=floor, scale=scale)
     if not window.finite:
         return found
     fit = window.best(SIGMAS)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..settings import Settings
-from .measure import Measured
+from .measured import Measured
 from .parameters import Array
 from .problem import Problem, Saved
 

@@ -57,15 +57,19 @@ class Window:
         m above.
     floor : float
         Noise of f that is certain; the residuals may only show more.
+    scale : float
+        Natural scale of the variable, on which f may bend.
     """
 
-    def __init__(self, sample: Sample, longest: float, points: int, floor: float) -> None:
+    def __init__(
+        self, sample: Sample, longest: float, points: int, floor: float, scale: float
+    ) -> None:
         nodes = longest * np.sin(np.pi * (2 * np.arange(points) + 1) / (4 * points))
         rows = np.array([sample(float(h)) for h in nodes])
         self.steps = (rows[:, 0] + rows[:, 2]) / 2
         self.odd = (rows[:, 1] - rows[:, 3]) / 2
         self.even = (rows[:, 1] + rows[:, 3]) / 2
-        self.longest, self.floor = longest, floor
+        self.longest, self.floor, self.scale = longest, floor, scale
 
     @property
     def finite(self) -> bool:
@@ -80,20 +84,21 @@ class Window:
             Standard deviations that an error bar spans.
         """
         x = self.steps / self.longest
-        odd = [x ** (2 * i + 1) for i in range(TERMS + 1)]
-        even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 1))]
-        slopes = [_solve(odd[: p + 1], self.odd, 0, self.floor) for p in range(TERMS + 1)]
-        jumps = [_solve(even[: p + 2], self.even, 1, self.floor) for p in range(TERMS + 1)]
-        # a handful of steps of a staircase is no noise that more points would average
+        odd = [x ** (2 * i + 1) for i in range(TERMS + 2)]
+        even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 2))]
+        slopes = [_solve(odd[: p + 1], self.odd, 0, self.floor) for p in range(TERMS + 2)]
+        jumps = [_solve(even[: p + 2], self.even, 1, self.floor) for p in range(TERMS + 2)]
+        # A handful of steps of a staircase is no noise that more points would average, and hides
+        # how f bends: then nothing is claimed that a part of its scale alone would not show.
         flat = float(np.ptp(self.odd)) < STAIRS * self.floor
-        stairs = sigmas * self.floor / self.longest if flat else 0.0
+        stairs = sigmas * self.floor / min(self.longest, self.scale / 4) if flat else 0.0
         fits = []
         for p in range(TERMS):
             (value, error), (jump, jump_error) = slopes[p], jumps[p]
             fits.append(
                 Fit(
                     value=value / self.longest,
-                    truncation=abs(value - slopes[p + 1][0]) / self.longest,
+                    truncation=max(abs(value - slopes[p + i][0]) for i in (1, 2)) / self.longest,
                     noise=sigmas * error / self.longest + stairs,
                     jump=2 * jump / self.longest,
                     chance=sigmas * (slopes[p + 1][1] / 2 + jump_error) / self.longest,

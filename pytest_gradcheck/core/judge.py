@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..settings import Settings
-from .measure import Measured
+from .measured import Measured
 from .parameters import Array
 from .result import STATUSES, Block, Entry, Finding
 

@@ -1,0 +1,117 @@
+"""What is known of the gradient of one parameter, and how well."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .parameters import Array, Parameter
+
+
+@dataclass
+class Measured:
+    """What is known of the gradient of one parameter.
+
+    Attributes
+    ----------
+    claimed, numeric : ndarray, flat float64
+        At a kink `numeric` is the subgradient nearest to the claim.
+    uncertainty : ndarray
+        Error bar of `numeric`.
+    claim_rounding : ndarray
+        Error bar of the claim itself, from the precision in which it was handed over.
+    bound : float
+        Upper bound on the norm of the error of the claim, where random directions found one;
+        infinite otherwise.
+    kinks : ndarray of bool
+        Entries at which the loss has two slopes.
+    climbed : ndarray of bool
+        Entries measured on a ladder of steps.
+    undecided : bool
+        Whether kinks crowd so near the point that no difference quotient reaches below them.
+    """
+
+    parameter: Parameter
+    claimed: Array
+    numeric: Array
+    uncertainty: Array
+    claim_rounding: Array
+    bound: float = math.inf
+    undecided: bool = False
+    kinks: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    climbed: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+
+    def __post_init__(self) -> None:
+        self.kinks = np.zeros(self.claimed.size, bool)
+        self.climbed = np.zeros(self.claimed.size, bool)
+
+    def give_up(self) -> None:
+        """Claim nothing about this parameter: kinks crowd too near the point."""
+        self.undecided = True
+        self.uncertainty = np.maximum(self.uncertainty, np.abs(self.claimed - self.numeric))
+        self.bound = math.inf
+
+    def unsettle(self) -> None:
+        """Doubt the first step: random directions contradict the entries that agreed at it."""
+        self.uncertainty[~self.climbed] = math.inf
+        self.bound = math.inf
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the claim has no NaN and no infinity."""
+        return bool(np.all(np.isfinite(self.claimed)))
+
+    @property
+    def scale(self) -> float:
+        """Norm of the claimed plus norm of the measured gradient, as far as it is better known."""
+        return float(np.linalg.norm(self.claimed) + np.linalg.norm(self.reference))
+
+    @property
+    def reference(self) -> Array:
+        """The best that is known: the measurement, or the claim where a first step agrees."""
+        settled = ~self.climbed & (self.uncertainty < np.inf)
+        return np.where(settled & np.isfinite(self.numeric), self.claimed, self.numeric)
+
+    @property
+    def bar(self) -> Array:
+        """Error bar of every difference between claim and measurement."""
+        return self.uncertainty + self.claim_rounding
+
+    def error_limits(self) -> tuple[float, float, float]:
+        """Norm of the error: at least, as measured, at most."""
+        error = np.abs(self.claimed - self.numeric)
+        least = float(np.linalg.norm(np.maximum(error - self.bar, 0.0)))
+        most = norm_bound(error, self.uncertainty)
+        return least, float(np.linalg.norm(error)), max(min(most, self.bound), least)
+
+    def narrow(self, settled: float) -> None:
+        """Use a new upper bound on the norm of the error in the entries that did not climb."""
+        error = np.abs(self.claimed - self.numeric)[self.climbed]
+        whole = math.hypot(norm_bound(error, self.uncertainty[self.climbed]), settled)
+        self.bound = min(self.bound, whole)
+
+
+def norm_bound(error: Array, bar: Array) -> float:
+    """Upper bound on the norm of a true error, given the measured one and its error bars.
+
+    One bar may be used up wholly, many independent ones may not all be: their sum of squares stays
+    near its mean, which lies at a sixteenth of that of bars of four standard deviations.
+    """
+    if error.size == 0:
+        return 0.0
+    part = 0.4 + 0.6 / math.sqrt(error.size)
+    return float(np.linalg.norm(error) + part * np.linalg.norm(bar))
+
+
+def rms(values: Array) -> float:
+    """Root mean square of the finite entries, of any magnitude."""
+    finite = np.abs(values[np.isfinite(values)])
+    largest = float(np.max(finite, initial=0.0))
+    return largest * float(np.sqrt(np.mean((finite / largest) ** 2))) if largest > 0 else 0.0
+
+
+def scale_of(theta: Array) -> float:
+    """Natural scale of a block of parameters; 1 where all of them are zero."""
+    return rms(theta) or 1.0
