@@ -9,6 +9,7 @@ from network import Array, Labels
 
 @pytest.fixture(scope="session")
 def digits() -> Digits:
+    pytest.importorskip("sklearn", reason='the digits ship with scikit-learn: install ".[test]"')
     return load()
 
 

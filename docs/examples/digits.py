@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from network import Array, Labels
-from sklearn.datasets import load_digits
 
 
 class Digits(NamedTuple):
@@ -18,6 +17,8 @@ class Digits(NamedTuple):
 
 def load(test_size: int = 360, seed: int = 0) -> Digits:
     """Shuffle, split, and normalise both sets with the mu and sigma of the training set."""
+    from sklearn.datasets import load_digits  # only here: everything else needs NumPy alone
+
     X, y = load_digits(return_X_y=True)
     order = np.random.default_rng(seed).permutation(len(X))
     test, train = order[:test_size], order[test_size:]

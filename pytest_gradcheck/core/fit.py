@@ -98,7 +98,7 @@ class Window:
             fits.append(
                 Fit(
                     value=value / self.longest,
-                    truncation=max(abs(value - slopes[p + i][0]) for i in (1, 2)) / self.longest,
+                    truncation=sum(abs(value - slopes[p + i][0]) for i in (1, 2)) / self.longest,
                     noise=sigmas * error / self.longest + stairs,
                     jump=2 * jump / self.longest,
                     chance=sigmas * (slopes[p + 1][1] / 2 + jump_error) / self.longest,

@@ -66,8 +66,9 @@ def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:
     claims = [np.array(gradient, dtype=np.float64).reshape(-1) for gradient in handed]
     saved.require_unchanged("computing the gradient")
     again = loss.strict()
+    rounding = [_rounding(g, p) for g, p in zip(handed, problem.parameters, strict=True)]
     jitter = abs(again - base) if math.isfinite(base) else 0.0
-    return Point(loss, base, claims, [_rounding(g) for g in handed], jitter, hold)
+    return Point(loss, base, claims, rounding, jitter, hold)
 
 
 def _rewound(function: Callable[[], Any], state: State) -> Callable[[], Any]:
@@ -114,18 +115,19 @@ def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> boo
     return math.isfinite(base) and (line(1.0) != base or line(-1.0) != base)
 
 
-def _rounding(claim: NDArray[Any]) -> float:
-    """Relative rounding of a claim: of its dtype, or of float32 if all its entries came from there.
+def _rounding(claim: NDArray[Any], parameter: Parameter) -> float:
+    """Relative rounding in which a claim was computed.
 
-    Numbers such as 0.5 or 3 are exact in any precision and say nothing.
+    That is of its dtype, or of its parameter's if this is lower, or of float32 if all its entries
+    came from there.  Numbers such as 0.5 or 3 are exact in any precision and say nothing.
     """
-    narrowest = np.float64(np.finfo(claim.dtype).eps) / 2
+    precisions = [np.finfo(claim.dtype), np.finfo(parameter.dtype)]
     with np.errstate(over="ignore", invalid="ignore"):
         single = claim.astype(np.float32)
         half = single.astype(np.float16)
     if np.array_equal(single, claim) and not np.array_equal(half, single):
-        narrowest = max(narrowest, np.float64(np.finfo(np.float32).eps) / 2)
-    return float(narrowest)
+        precisions.append(np.finfo(np.float32))
+    return max(float(precision.eps) / 2 for precision in precisions)
 
 
 def _nondeterministic(
