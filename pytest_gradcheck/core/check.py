@@ -72,6 +72,7 @@ def _measured(
     problem: Problem, point: Point, settings: Settings, state: State, saved: Saved, seed: int
 ) -> list[Measured]:
     """The gradient as measured: in float64 where possible, at a second point where needed."""
+    asked = point.loss
     moved, point = in_float64(problem, point, settings, state)
     blocks, kinked = _measure(moved, point, settings, seed)
     _require_reach(blocks, point)
@@ -85,6 +86,7 @@ def _measured(
             return _measure(moved, there, settings, seed)[0]
 
         give_up_where_kinks_crowd(blocks, doubted, problem, moved, saved, measure, settings, seed)
+    asked.evaluations = point.loss.evaluations
     return blocks
 
 

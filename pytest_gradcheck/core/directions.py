@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .differences import SIGMAS, Derivative, Ladder, derivative
+from .differences import Derivative, derivative
+from .ladder import SIGMAS, Ladder
 from .line import Line
 from .loss import Loss
 from .measured import Measured, rms, scale_of

@@ -9,14 +9,12 @@ points, shows it: the residuals are the noise.  The even part, ``(f(h) + f(-h)) 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Sample = Callable[[float], tuple[float, float, float, float]]
+from .ladder import Sample
+from .parameters import Array
 
 TERMS = 6
 """Largest number of terms of a polynomial."""
@@ -26,7 +24,7 @@ STAIRS = 32
 
 @dataclass(frozen=True)
 class Fit:
-    """A slope, with its error split by cause as in `differences.Estimate`."""
+    """A slope, with its error split by cause as in `ladder.Estimate`."""
 
     value: float
     truncation: float
@@ -50,7 +48,7 @@ class Window:
     Parameters
     ----------
     sample : callable
-        See `differences.Sample`.
+        See `ladder.Sample`.
     longest : float
         H above.
     points : int

@@ -40,7 +40,7 @@ class Line:
                 p.write(theta)
 
     def sample(self, h: float) -> tuple[float, float, float, float]:
-        """Both sides of the point, as `differences.Sample` has it."""
+        """Both sides of the point, as `ladder.Sample` has it."""
         return h, self(h), h, self(-h)
 
 
@@ -51,7 +51,7 @@ class Axis:
         self.loss, self.parameter, self.index, self.origin = loss, parameter, index, origin
 
     def sample(self, h: float) -> tuple[float, float, float, float]:
-        """Both sides of the point, as `differences.Sample` has it."""
+        """Both sides of the point, as `ladder.Sample` has it."""
         kind = self.parameter.dtype.type
         up, down = float(kind(self.origin + h)), float(kind(self.origin - h))
         cells, i = self.parameter.cells, self.index

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .differences import SIGMAS, Derivative, Ladder, derivative
+from .differences import Derivative, agrees_at, derivative
 from .directions import Directions
 from .exhaustive import central_quotients, forward_quotients, steps
+from .ladder import SIGMAS, Ladder
 from .line import Axis, Line
 from .loss import Loss
 from .measured import Measured, norm_bound, rms, scale_of
@@ -184,7 +185,7 @@ class Measurement:
 
         first = float(steps(np.array(theta), self.eps))
         ladder, found = measured(first)
-        if SHORT * own < first and not ladder.agrees_at(SHORT * own, found):
+        if SHORT * own < first and not agrees_at(ladder, SHORT * own, found):
             found = measured(SHORT * own)[1]
         self._note(block, j, found)
 
