@@ -53,19 +53,20 @@ def run_check(problem: Problem, settings: Settings, *, seed: int = 0) -> Result:
         subject's own code, the parameters are as before.
     """
     start = time.perf_counter()
-    with problem.preserved() as (state, saved), np.errstate(all="ignore"):
+    with problem.preserved() as (state, saved):
         point = inspect_point(problem, settings, state, saved)
         findings = list(problem.notes)
         if point.held and settings.freeze_rng == "auto":
             findings.append(held_generators(point))
-        if math.isfinite(point.base):
-            blocks = _measured(problem, point, settings, state, saved, seed)
-            findings += point_findings(blocks, settings)
-        else:
-            blocks = _unmeasured(problem.parameters, point.claims)
-            findings.append(_loss_not_finite(point.base))
-        saved.require_unchanged("the loss")
-        return _result(problem, settings, blocks, findings, point.loss, start)
+        with np.errstate(all="ignore"):  # moved points may leave the domain of the loss
+            if math.isfinite(point.base):
+                blocks = _measured(problem, point, settings, state, saved, seed)
+                findings += point_findings(blocks, settings)
+            else:
+                blocks = _unmeasured(problem.parameters, point.claims)
+                findings.append(_loss_not_finite(point.base))
+            saved.require_unchanged("the loss")
+            return _result(problem, settings, blocks, findings, point.loss, start)
 
 
 def _measured(
@@ -76,7 +77,11 @@ def _measured(
     moved, point = in_float64(problem, point, settings, state)
     blocks, kinked = _measure(moved, point, settings, seed)
     _require_reach(blocks, point)
-    doubted = [i for i, block in enumerate(blocks) if not is_settled(block, settings)]
+    doubted = [
+        i
+        for i, block in enumerate(blocks)
+        if block.claimed.any() and not is_settled(block, settings)
+    ]
     if kinked and doubted:
 
         def measure(claims: list[Array]) -> Sequence[Measured]:

@@ -230,7 +230,7 @@ class Measurement:
         if found.contradicts and len(which) == 1:
             blocks[0].unsettle()
         for block in blocks:
-            block.narrow(found.norm * (float(np.linalg.norm(block.claimed)) or 1.0))
+            block.tighten(found.norm * (float(np.linalg.norm(block.claimed)) or 1.0))
         if found.contradicts and len(which) > 1:
             for i in which:
                 self._bound([i])

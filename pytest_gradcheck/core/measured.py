@@ -86,7 +86,7 @@ class Measured:
         most = norm_bound(error, self.uncertainty)
         return least, float(np.linalg.norm(error)), max(min(most, self.bound), least)
 
-    def narrow(self, settled: float) -> None:
+    def tighten(self, settled: float) -> None:
         """Use a new upper bound on the norm of the error in the entries that did not climb."""
         error = np.abs(self.claimed - self.numeric)[self.climbed]
         whole = math.hypot(norm_bound(error, self.uncertainty[self.climbed]), settled)
