@@ -49,7 +49,7 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
         put_back=(lambda: hooks.write_back(blocks.tree)) if blocks.copies else None,
         in_place=not blocks.copies,
         notes=blocks.notes,
-        title=type(subject).__qualname__,
+        title=type(subject).__name__,
     )
 
 
@@ -197,10 +197,10 @@ class Hooks:
         backward()
 
     def _called(self, hook: str) -> str:
-        return f"{type(self.subject).__qualname__}.{self.name(hook)}"
+        return f"{type(self.subject).__name__}.{self.name(hook)}"
 
     def _missing(self, hook: str) -> str:
-        kind = type(self.subject).__qualname__
+        kind = type(self.subject).__name__
         public = [name for name in dir(self.subject) if not name.startswith("_")]
         shown = ", ".join(public[:12]) + (", ..." if len(public) > 12 else "")
         needs = {

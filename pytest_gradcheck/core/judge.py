@@ -108,7 +108,7 @@ def worst_entries(blocks: Sequence[Measured], count: int) -> tuple[Entry, ...]:
 
 def point_findings(blocks: Sequence[Measured], settings: Settings) -> list[Finding]:
     """What the error bars say about the point of the check."""
-    whole = _norm([b.claimed for b in blocks])
+    whole = _norm([b.claimed for b in blocks if b.is_finite])
     undecided = [block for block in blocks if block.undecided]
     found: list[Finding] = [_undecided(undecided)] if undecided else []
     for block in blocks:

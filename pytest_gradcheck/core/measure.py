@@ -35,6 +35,8 @@ FEW = 3
 OWN, COMMON = 16, 8
 """Roundings in a claim: a few of the entry itself, and of the sums it comes from, which are of the
 size of its block.  Backpropagation in float32 through ten layers was seen to need a third of it."""
+ZERO = 1e-4
+"""A gradient claimed to be zero is measured as closely as one this small beside the others."""
 SOME = 32
 """Entries that climb before it is asked whether it is worth while."""
 KINK = 1e-3
@@ -102,6 +104,7 @@ class Measurement:
         self.kinked, self.budget = False, 0
         self.noise = max(jitter, self._measure_noise())
         self.directions = Directions(loss, base, self.noise, warn, rng)
+        self.typical = rms(np.concatenate([*claims, np.zeros(1)]))
         self.blocks = [
             self._first_step(p, g, u)
             for p, g, u in zip(self.parameters, claims, rounding, strict=True)
@@ -161,7 +164,8 @@ class Measurement:
 
     def _target(self, claim: Array) -> Array:
         """Error of an entry that does not matter beside `tol`."""
-        return SETTLED * self.tol * np.maximum(np.abs(claim), rms(claim))
+        typical = rms(claim) or ZERO * self.typical
+        return SETTLED * self.tol * np.maximum(np.abs(claim), typical)
 
     def _enough(self, target: float) -> float:
         """The same where noise allows no better: what does not matter beside `warn`."""

@@ -22,8 +22,11 @@ def failure(result: Result) -> list[str]:
 
 def warning(result: Result) -> list[str]:
     """The same in short."""
-    lines = [headline(result), overview(result), *findings(result)]
-    if any(block.status == "warn" for block in result.blocks) or result.relative_error > 0:
+    first = headline(result)
+    lines = [first, overview(result)]
+    lines += [line for line in findings(result) if line.partition(": ")[2] not in first]
+    doubted = any(finding.name == "wrong-entry" for finding in result.findings)
+    if doubted or any(block.status == "warn" for block in result.blocks):
         lines += entry_table(result.worst[:SHORT], result.size)
     return lines
 
