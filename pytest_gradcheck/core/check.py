@@ -78,9 +78,7 @@ def _measured(
     blocks, kinked = _measure(moved, point, settings, seed)
     _require_reach(blocks, point)
     doubted = [
-        i
-        for i, block in enumerate(blocks)
-        if block.claimed.any() and not is_settled(block, settings)
+        i for i, block in enumerate(blocks) if not (block.negligible or is_settled(block, settings))
     ]
     if kinked and doubted:
 

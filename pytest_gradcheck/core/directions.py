@@ -42,8 +42,8 @@ class Bound:
     Attributes
     ----------
     norm : float
-        Upper bound on the norm of the error over the norm of the claim, for each of the blocks,
-        in the entries that did not climb.
+        Upper bound on the norm of the error times the weight of the block, for each of the
+        blocks, in the entries that did not climb.
     noisy : bool
         Whether it is the noise of the loss that keeps it from being sharper.
     contradicts : bool
@@ -79,8 +79,8 @@ class Directions:
     def bound(self, blocks: Sequence[Measured], origin: Sequence[Array]) -> Bound | None:
         """Bound the error in `blocks`; None where kinks along a line let it prove nothing.
 
-        Each block has equal relative weight: v = z / norm(g) with Gaussian z, so that
-        E[(e.v)^2] = sum over blocks of (norm(e) / norm(g))^2.  The noise of the measurements adds
+        Each block has its weight w, most often 1 / norm(g): v = w z with Gaussian z, so that
+        E[(e.v)^2] = sum over blocks of (w norm(e))^2.  The noise of the measurements adds
         to the sum of squares as it stands; their bias is added to each.
         """
         squares: list[float] = []
@@ -90,9 +90,7 @@ class Directions:
         for count, quantile in QUANTILES.items():
             while len(squares) < count:
                 v = [
-                    self.rng.standard_normal(theta.size)
-                    / (float(np.linalg.norm(block.claimed)) or 1.0)
-                    for block, theta in zip(blocks, origin, strict=True)
+                    block.weight * self.rng.standard_normal(block.claimed.size) for block in blocks
                 ]
                 expected, known, explained = _expected(blocks, v)
                 found = self._along(blocks, origin, v, expected)

@@ -17,8 +17,6 @@ from .measured import Measured
 from .parameters import Array
 from .result import STATUSES, Block, Entry, Finding
 
-UNTESTED = 1e-14
-"""A claimed gradient this small beside that of the whole is zero but for its own rounding."""
 DOUBTED = ("not-finite", "zero-gradient", "tiny-gradient", "coarse", "undecided", "wrong-entry")
 """Findings with which a check does not pass, unless they are allowed."""
 
@@ -108,7 +106,6 @@ def worst_entries(blocks: Sequence[Measured], count: int) -> tuple[Entry, ...]:
 
 def point_findings(blocks: Sequence[Measured], settings: Settings) -> list[Finding]:
     """What the error bars say about the point of the check."""
-    whole = _norm([b.claimed for b in blocks if b.is_finite])
     undecided = [block for block in blocks if block.undecided]
     found: list[Finding] = [_undecided(undecided)] if undecided else []
     for block in blocks:
@@ -116,7 +113,7 @@ def point_findings(blocks: Sequence[Measured], settings: Settings) -> list[Findi
             continue
         finding = (
             _not_finite(block)
-            or _untested(block, whole)
+            or _untested(block)
             or _unmeasurable(block, settings)
             or _wrong_entry(block, settings)
         )
@@ -177,10 +174,10 @@ def _undecided(blocks: Sequence[Measured]) -> Finding:
     )
 
 
-def _untested(block: Measured, whole: float) -> Finding | None:
-    claimed = float(np.linalg.norm(block.claimed))
-    if claimed > UNTESTED * whole or block.error_limits()[0] > 0:
+def _untested(block: Measured) -> Finding | None:
+    if not block.negligible or block.error_limits()[0] > 0:
         return None
+    claimed = float(np.linalg.norm(block.claimed))
     name, bar = block.parameter.name, float(np.max(block.uncertainty, initial=0.0))
     return Finding(
         "zero-gradient",

@@ -37,6 +37,8 @@ OWN, COMMON = 16, 8
 size of its block.  Backpropagation in float32 through ten layers was seen to need a third of it."""
 ZERO = 1e-4
 """A gradient claimed to be zero is measured as closely as one this small beside the others."""
+NEGLIGIBLE = 1e-14
+"""A claimed gradient this small beside that of the whole is zero but for its own rounding."""
 SOME = 32
 """Entries that climb before it is asked whether it is worth while."""
 KINK = 1e-3
@@ -56,7 +58,9 @@ def textbook(
         else:
             quotients = central_quotients(parameter, loss, eps)
         zero = np.zeros_like(claim)
-        measured = Measured(parameter, claim, quotients.values, zero, zero)
+        measured = Measured(
+            parameter, claim, quotients.values, zero, zero, negligible=not claim.any()
+        )
         measured.climbed[:] = True
         found.append(measured)
     return found
@@ -104,7 +108,8 @@ class Measurement:
         self.kinked, self.budget = False, 0
         self.noise = max(jitter, self._measure_noise())
         self.directions = Directions(loss, base, self.noise, warn, rng)
-        self.typical = rms(np.concatenate([*claims, np.zeros(1)]))
+        finite = [claim for claim in claims if np.all(np.isfinite(claim))]
+        self.whole = float(np.linalg.norm(np.concatenate([*finite, np.zeros(1)])))
         self.blocks = [
             self._first_step(p, g, u)
             for p, g, u in zip(self.parameters, claims, rounding, strict=True)
@@ -120,7 +125,7 @@ class Measurement:
                 if unsettled and math.isfinite(block.claimed[j]) and self._affordable:
                     self._climb(i, int(j))
         tested = [i for i, block in enumerate(self.blocks) if block.is_finite]
-        noisy = self._bound([i for i in tested if self.blocks[i].claimed.any()])
+        noisy = self._bound([i for i in tested if not self.blocks[i].negligible])
         for i in tested:
             if self._known(i, self.warn if noisy else self.tol):
                 continue
@@ -136,7 +141,8 @@ class Measurement:
         """Whether the relative error of block i is known to `goal`, beyond what is certain."""
         block = self.blocks[i]
         least, _, most = block.error_limits()
-        return most - least <= 2 * goal * block.scale
+        scale = ZERO * self.whole if block.negligible else block.scale
+        return most - least <= 2 * goal * scale
 
     def _measure_noise(self) -> float:
         direction = [
@@ -149,6 +155,7 @@ class Measurement:
         """Step 1: entries that are not settled get an infinite error bar."""
         q = central_quotients(parameter, self.loss, self.eps)
         numeric, typical = q.values, rms(claim)
+        negligible = float(np.linalg.norm(claim)) <= NEGLIGIBLE * self.whole
         claim_rounding = rounding * (OWN * np.abs(claim) + COMMON * typical)
         largest = np.maximum(np.abs(q.plus), np.abs(q.minus))
         sigma = np.maximum(self.noise, 2.0**-53 * largest)
@@ -160,12 +167,13 @@ class Measurement:
             jump = 2 * (q.plus - 2 * self.base + q.minus) / q.width
             agree &= np.abs(jump) <= 2 * noise + KINK * (np.abs(claim) + typical)
         uncertainty = np.where(agree, noise + error, np.inf)
-        return Measured(parameter, claim, numeric, uncertainty, claim_rounding)
+        return Measured(parameter, claim, numeric, uncertainty, claim_rounding, negligible)
 
     def _target(self, claim: Array) -> Array:
         """Error of an entry that does not matter beside `tol`."""
-        typical = rms(claim) or ZERO * self.typical
-        return SETTLED * self.tol * np.maximum(np.abs(claim), typical)
+        if float(np.linalg.norm(claim)) <= NEGLIGIBLE * self.whole:
+            return np.full(claim.size, SETTLED * self.tol * ZERO * self.whole)
+        return SETTLED * self.tol * np.maximum(np.abs(claim), rms(claim))
 
     def _enough(self, target: float) -> float:
         """The same where noise allows no better: what does not matter beside `warn`."""
@@ -234,7 +242,7 @@ class Measurement:
         if found.contradicts and len(which) == 1:
             blocks[0].unsettle()
         for block in blocks:
-            block.tighten(found.norm * (float(np.linalg.norm(block.claimed)) or 1.0))
+            block.tighten(found.norm / block.weight)
         if found.contradicts and len(which) > 1:
             for i in which:
                 self._bound([i])

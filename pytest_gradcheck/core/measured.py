@@ -22,6 +22,8 @@ class Measured:
         Error bar of `numeric`.
     claim_rounding : ndarray
         Error bar of the claim itself, from the precision in which it was handed over.
+    negligible : bool
+        Whether the claim is zero, but for its own rounding, beside those of other parameters.
     bound : float
         Upper bound on the norm of the error of the claim, where random directions found one;
         infinite otherwise.
@@ -38,6 +40,7 @@ class Measured:
     numeric: Array
     uncertainty: Array
     claim_rounding: Array
+    negligible: bool = False
     bound: float = math.inf
     undecided: bool = False
     kinks: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
@@ -57,6 +60,11 @@ class Measured:
         """Doubt the first step: random directions contradict the entries that agreed at it."""
         self.uncertainty[~self.climbed] = math.inf
         self.bound = math.inf
+
+    @property
+    def weight(self) -> float:
+        """Weight along random directions: relative to the claim, absolute where it says zero."""
+        return 1.0 if self.negligible else 1 / float(np.linalg.norm(self.claimed))
 
     @property
     def is_finite(self) -> bool:
