@@ -299,3 +299,31 @@ def test_deterministic_loss_never_draws_from_the_global_generators() -> None:
 def test_same_check_gives_the_same_numbers() -> None:
     first, second = check(Mlp(b1=1.1)), check(Mlp(b1=1.1))
     assert first.worst == second.worst and first.evaluations == second.evaluations
+
+
+class _Owner:
+    """Hands out copies and takes values back by binding them."""
+
+    def __init__(self) -> None:
+        self.W = np.array([0.3, -0.7])
+
+    @property
+    def params(self) -> dict[str, np.ndarray]:
+        return {"W": self.W.copy()}
+
+    def set_params(self, params: dict[str, np.ndarray]) -> None:
+        self.W = params["W"]
+
+    def loss(self) -> float:
+        return float(np.sum(np.sin(self.W)))
+
+    def grads(self) -> dict[str, np.ndarray]:
+        return {"W": np.cos(self.W)}
+
+
+def test_an_object_that_is_written_back_to_holds_its_very_own_arrays_again() -> None:
+    owner = _Owner()
+    array, before = owner.W, owner.W.tobytes()
+    assert check(owner).status == "pass"
+    assert owner.W is array
+    assert array.tobytes() == before

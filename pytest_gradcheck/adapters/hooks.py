@@ -84,7 +84,6 @@ class Hooks:
                 f"{self._called('loss')} is of type {type(self.get('loss')).__name__}: it must be"
                 " a method, called again at every moved point"
             )
-
         if not _accepts(self.get("loss"), args):
             raise SubjectError(
                 f"{self._called('loss')}{inspect.signature(self.get('loss'))} cannot be called with"

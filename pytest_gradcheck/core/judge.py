@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..settings import Settings
-from .measured import Measured
+from .measured import Measured, rms
 from .parameters import Array
 from .result import STATUSES, Block, Entry, Finding
 
@@ -222,11 +222,10 @@ def _wrong_entry(block: Measured, settings: Settings) -> Finding | None:
         return None
     error = np.abs(block.claimed - block.numeric)
     size = np.abs(block.claimed) + np.abs(block.numeric)
-    rms = float(np.sqrt(np.mean(block.claimed**2)))
     wrong = (
         (error - block.bar > settings.fail * size)
         & (error > 10 * block.bar)
-        & (error > settings.tol * rms)
+        & (error > settings.tol * rms(block.claimed))
     )
     if not wrong.any():
         return None

@@ -35,7 +35,7 @@ class Problem:
         ``in_float64(state)`` is the same problem on float64 copies of its narrower parameters, or
         None where they cannot be put in place; ``state.restore()`` undoes it.
     put_back : callable or None
-        Called last, when the parameters are not the user's own arrays but copies written back.
+        Called at the end, when the parameters are copies that were written back.
     in_place : bool
         Whether the parameters are the user's own arrays.
     notes : list of Finding
@@ -62,10 +62,12 @@ class Problem:
         try:
             yield state, saved
         finally:
-            state.restore()
-            saved.restore()
-            if self.put_back is not None:
-                self.put_back()
+            try:
+                if self.put_back is not None:
+                    self.put_back()
+            finally:  # after it, so that the object holds its very own arrays again
+                state.restore()
+                saved.restore()
 
 
 class Saved:
