@@ -50,6 +50,14 @@ class Axis:
     def __init__(self, loss: Loss, parameter: Parameter, index: int, origin: float) -> None:
         self.loss, self.parameter, self.index, self.origin = loss, parameter, index, origin
 
+    def __call__(self, t: float) -> float:
+        cells, i = self.parameter.cells, self.index
+        try:
+            cells[i] = float(self.parameter.dtype.type(self.origin + t))
+            return self.loss()
+        finally:
+            cells[i] = self.origin
+
     def sample(self, h: float) -> tuple[float, float, float, float]:
         """Both sides of the point, as `ladder.Sample` has it."""
         kind = self.parameter.dtype.type

@@ -15,9 +15,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .differences import Derivative, agrees_at, derivative
+from .differences import MANY, Derivative, agrees_at, derivative
 from .directions import Directions
 from .exhaustive import central_quotients, forward_quotients, steps
+from .fit import Window
+from .jumps import slopes_belie_secants
 from .ladder import SIGMAS, Ladder
 from .line import Axis, Line
 from .loss import Loss
@@ -39,6 +41,12 @@ ZERO = 1e-4
 """A gradient claimed to be zero is measured as closely as one this small beside the others."""
 NEGLIGIBLE = 1e-14
 """A claimed gradient this small beside that of the whole is zero but for its own rounding."""
+SHORTER = 0.1
+"""Steps between jumps, beside the first step of a ladder."""
+ACROSS = 0.1
+"""Half width of the window in which a loss that jumps is measured, relative to its parameter."""
+TRIED = 8
+"""Entries of a block whose contradictions are examined for jumps of the loss."""
 SOME = 32
 """Entries that climb before it is asked whether it is worth while."""
 KINK = 1e-3
@@ -199,7 +207,27 @@ class Measurement:
         ladder, found = measured(first)
         if SHORT * own < first and not agrees_at(ladder, SHORT * own, found):
             found = measured(SHORT * own)[1]
+        if self._doubtful(block, found, claim):
+            scale = max(own, scale_of(self.origin[i]))
+            step, slope = SHORTER * first, found.value
+            if slopes_belie_secants(axis, slope=slope, claim=claim, scale=scale, step=step):
+                block.jumps += 1
+                found = self._across_jumps(axis, scale)
         self._note(block, j, found)
+
+    def _across_jumps(self, axis: Axis, scale: float) -> Derivative:
+        """The slope over a window of many jumps, which then are its noise."""
+        window = Window(axis.sample, ACROSS * scale, MANY, floor=self.noise, scale=scale)
+        if not window.finite:
+            return Derivative.smooth(math.nan, math.inf, math.inf)
+        fit = window.best(SIGMAS)
+        return Derivative.smooth(fit.value, fit.uncertainty, fit.random)
+
+    @staticmethod
+    def _doubtful(block: Measured, found: Derivative, claim: float) -> bool:
+        """Whether to look for jumps: the claim contradicts, and of the first few some were seen."""
+        contradicts = abs(found.nearest(claim) - claim) > found.uncertainty
+        return contradicts and (block.jumps > 0 or np.sum(block.climbed) < TRIED)
 
     def _note(self, block: Measured, j: int, found: Derivative) -> None:
         block.numeric[j] = found.nearest(float(block.claimed[j]))

@@ -31,6 +31,8 @@ class Measured:
         Entries at which the loss has two slopes.
     climbed : ndarray of bool
         Entries measured on a ladder of steps.
+    jumps : int
+        Entries along which the loss was seen to jump.
     undecided : bool
         Whether kinks crowd so near the point that no difference quotient reaches below them.
     """
@@ -42,6 +44,7 @@ class Measured:
     claim_rounding: Array
     negligible: bool = False
     bound: float = math.inf
+    jumps: int = 0
     undecided: bool = False
     kinks: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     climbed: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))

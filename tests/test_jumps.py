@@ -1,0 +1,61 @@
+"""Losses that jump, and losses that refuse arguments out of their range."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pytest_gradcheck import check
+
+SLOPES = np.array([-0.7, 1.1])
+
+
+def stepped(x: np.ndarray) -> float:
+    """A loss of slopes -0.7 and 1.1, made of treads of slope 0.5 and jumps 1e-6 apart."""
+    inner = np.round((SLOPES - 0.5) * x / 1e-6) * 1e-6  # as of a solver that stops at 1e-6
+    return float(np.sum(0.5 * x + inner))
+
+
+def test_gradient_across_the_jumps_is_right_within_its_error_bar() -> None:
+    result = check(loss=stepped, grads=lambda x: SLOPES, params=np.array([0.7, 2.9]))
+    assert [block.status for block in result.blocks] == ["pass"]
+    assert all(entry.error <= entry.uncertainty < 1e-3 for entry in result.worst)
+
+
+@pytest.mark.parametrize("wrong", [-SLOPES, 2 * SLOPES, np.array([-0.7, 0.0])])
+def test_wrong_gradient_fails_all_the_same(wrong: np.ndarray) -> None:
+    result = check(loss=stepped, grads=lambda x: wrong, params=np.array([0.7, 2.9]))
+    assert result.status == "fail"
+
+
+def test_a_narrow_smooth_feature_is_not_taken_for_jumps() -> None:
+    def bump(x: np.ndarray) -> float:
+        return float(np.sum(np.exp(-((x / 1e-5) ** 2))))
+
+    result = check(loss=bump, grads=np.zeros_like, params=np.array([3e-6, -4e-6]))
+    assert result.status == "fail"
+
+
+def relative_entropy(q: np.ndarray) -> float:
+    if np.any(q <= 0):
+        raise ValueError("probabilities must be positive")
+    return float(-np.sum(np.log(q)))
+
+
+def test_an_argument_out_of_range_is_a_step_too_long() -> None:
+    q = np.array([1e-9, 0.3])
+    result = check(loss=relative_entropy, grads=lambda q: -1 / q, params=q)
+    assert result.status == "pass"
+
+
+def test_another_error_of_the_loss_is_the_users_to_see() -> None:
+    calls = []
+
+    def loss(x: np.ndarray) -> float:
+        calls.append(1)
+        if len(calls) > 4:
+            raise ValueError("shapes (3,) and (4,) not aligned")
+        return float(x @ x)
+
+    with pytest.raises(ValueError, match="not aligned"):
+        check(loss=loss, grads=lambda x: 2 * x, params=np.ones(3))
