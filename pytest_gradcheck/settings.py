@@ -6,7 +6,6 @@ whether or not any gradient is checked in that run.
 
 from __future__ import annotations
 
-import difflib
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
@@ -211,5 +210,7 @@ def parse_hooks(words: Iterable[str]) -> dict[str, str]:
 
 
 def _suggestion(name: str) -> str:
+    import difflib  # not when pytest starts
+
     close = difflib.get_close_matches(name, NAMES, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; the settings are {', '.join(NAMES)}"

@@ -127,10 +127,8 @@ class Measurement:
         size = sum(block.claimed.size for block in self.blocks)
         self.budget = self.loss.evaluations + max(BUDGET, BUDGET_PER_ENTRY * size)
         for i, block in enumerate(self.blocks):
-            error = np.abs(block.claimed - block.numeric)
-            for j in np.argsort(-np.nan_to_num(error, nan=np.inf), kind="stable"):
-                unsettled = not math.isfinite(block.uncertainty[j])
-                if unsettled and math.isfinite(block.claimed[j]) and self._affordable:
+            for j in block.unsettled():
+                if self._affordable:
                     self._climb(i, int(j))
         tested = [i for i, block in enumerate(self.blocks) if block.is_finite]
         noisy = self._bound([i for i in tested if not self.blocks[i].negligible])

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .parameters import Array, Parameter
 
@@ -58,6 +59,12 @@ class Measured:
         self.undecided = True
         self.uncertainty = np.maximum(self.uncertainty, np.abs(self.claimed - self.numeric))
         self.bound = math.inf
+
+    def unsettled(self) -> NDArray[np.intp]:
+        """Entries that could not be settled so far, those that are furthest off first."""
+        open_ones = np.flatnonzero(np.isfinite(self.claimed) & ~np.isfinite(self.uncertainty))
+        error = np.nan_to_num(np.abs(self.claimed - self.numeric)[open_ones], nan=np.inf)
+        return open_ones[np.argsort(-error, kind="stable")]
 
     def unsettle(self) -> None:
         """Doubt the first step: random directions contradict the entries that agreed at it."""
