@@ -51,7 +51,7 @@ def test_the_failure_shown_is_the_failure_met(pytester: pytest.Pytester) -> None
             {call}
         """
     )
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     met = [without_figures(line) for line in result.outlines]
     for line in shown.splitlines():
         assert without_figures(line) in met, line
