@@ -47,7 +47,6 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
         in_float64=in_float64,
         roots=[("self", subject), (hooks.owner("loss"), hooks.get("loss")), ("args", args)],
         put_back=(lambda: hooks.write_back(blocks.tree)) if blocks.copies else None,
-        in_place=not blocks.copies,
         notes=blocks.notes,
         title=type(subject).__name__,
     )

@@ -36,8 +36,6 @@ class Problem:
         None where they cannot be put in place; ``state.restore()`` undoes it.
     put_back : callable or None
         Called at the end, when the parameters are copies that were written back.
-    in_place : bool
-        Whether the parameters are the user's own arrays.
     notes : list of Finding
         What the adapter noticed.
     title : str
@@ -50,7 +48,6 @@ class Problem:
     roots: Sequence[tuple[str, Any]] = ()
     in_float64: Callable[[State], Problem | None] | None = None
     put_back: Callable[[], None] | None = None
-    in_place: bool = True
     notes: list[Finding] = field(default_factory=list)
     title: str = "loss"
 
