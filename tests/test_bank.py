@@ -9,11 +9,16 @@ import mpmath as mp
 import numpy as np
 import pytest
 from bank import KINDS, Case, cases, special
-from bank.base import WIDE_IS_WIDER
+from bank.base import FRESH, HELD_OUT, TUNING, WIDE_IS_WIDER
 from bank.mutants import relative_error
 
 CASES = {case.name: case for case in cases()}
+KINKED = [case for case in CASES.values() if case.kind == "kink-at"]
 STEP = 1e-30
+
+
+def label(case: Case) -> str:
+    return f"{case.half}-{case.name}"
 
 
 def named(case: Case) -> np.random.Generator:
@@ -34,7 +39,7 @@ def complex_step(case: Case, direction: dict[str, np.ndarray]) -> tuple[float, f
     return best, float(abs(best - rough)) / (64 if WIDE_IS_WIDER else 1)
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("case", CASES.values(), ids=label)
 def test_exact_gradient(case: Case) -> None:
     rng = named(case)
     flat = [(k, i) for k, v in case.params.items() for i in np.ndindex(v.shape)]
@@ -55,7 +60,7 @@ def test_exact_gradient(case: Case) -> None:
         assert abs(got - expected) <= 1.01 * (bound + error)
 
 
-@pytest.mark.parametrize("case", list(cases(kind="kink-at")), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", KINKED, ids=label)
 def test_kinks(case: Case) -> None:
     """One-sided differences in long double agree with the two slopes, the gradient is between."""
     assert any(mask.any() for mask in case.kinks.values())
@@ -77,7 +82,7 @@ def test_kinks(case: Case) -> None:
             assert low[i] - error - 1e-9 <= case.exact[k][i] <= high[i] + error + 1e-9
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("case", CASES.values(), ids=label)
 def test_loss(case: Case) -> None:
     before = {k: v.tobytes() for k, v in case.params.items()}
     first = case.loss(case.params)
@@ -164,5 +169,8 @@ def test_counts() -> None:
     halves = {case.family: case.half for case in CASES.values()}
     assert all(halves[case.family] == case.half for case in CASES.values())
     for kind in KINDS:
-        for half in ("tuning", "held-out"):
+        for half in (TUNING, HELD_OUT, FRESH):
             assert sum(c.kind == kind and c.half == half for c in CASES.values()) >= 3, (kind, half)
+    assert set(halves.values()) == {TUNING, HELD_OUT, FRESH}
+    assert sum(half == FRESH for half in halves.values()) >= 60
+    assert sum(case.half == FRESH for case in CASES.values()) >= 160

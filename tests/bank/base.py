@@ -27,6 +27,7 @@ KINDS = (
 )
 TUNING = "tuning"
 HELD_OUT = "held-out"
+FRESH = "fresh"
 
 Arrays = dict[str, np.ndarray]
 Ideal = Callable[[Any, Any, Any], Any]  # f(p, d, xp): parameters and data as attributes
