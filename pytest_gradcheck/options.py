@@ -95,7 +95,7 @@ def _flag(setting: Field[Any]) -> str:
 
 
 def _ini_type(setting: Field[Any]) -> Any:
-    return {"float": "float", "int": "int", "bool": "bool", "str": "string"}.get(
+    return {"float": "float", "int": "int", "int | None": "int", "bool": "bool", "str": "string"}.get(
         str(setting.type), "args"
     )
 
@@ -114,6 +114,7 @@ def _argparse(setting: Field[Any]) -> dict[str, Any]:
     converters: dict[str, Callable[[str], Any]] = {
         "float": float,
         "int": int,
+        "int | None": int,
         "bool": _yes_or_no,
     }
     several = _hooks_on_the_line if setting.name == "hooks" else _names

@@ -15,6 +15,7 @@ from typing import Any
 from .errors import SettingsError
 
 SCHEMES = ("central", "forward")
+MODES = ("auto", "exhaustive", "probe")
 FREEZE_RNG = ("auto", "on", "off")
 HOOKS = ("params", "grads", "loss", "backward", "set_params")
 
@@ -37,6 +38,15 @@ class Settings:
     refine : bool
         Whether entries that disagree at `eps`, or cannot be decided there, are measured again
         on a ladder of steps.  False is the plain textbook check.
+    mode : {"auto", "exhaustive", "probe"}
+        Every entry by itself, or random directions over all parameters at once, at a cost that
+        does not grow with their number.  "auto" probes above 5,000 parameters.
+    confidence : float
+        Probability, between 0.5 and 1, with which the bound stated by probes holds.
+    max_evaluations : int or None
+        Evaluations of the loss after which a search for wrong entries ends.
+    seed : int or None
+        Seed of the random directions; None takes it from the test's name.
     freeze_rng : {"auto", "on", "off"}
         Whether random generators are put back to the same state before every evaluation; "auto"
         does so when the loss turns out not to be deterministic.
@@ -62,6 +72,19 @@ class Settings:
     refine: bool = field(
         default=True, metadata={"help": "measure again where one step cannot decide"}
     )
+    mode: str = field(
+        default="auto",
+        metadata={"help": "every entry, or random probes over all of them", "choices": MODES},
+    )
+    confidence: float = field(
+        default=1 - 1e-6, metadata={"help": "probability with which the bound of probes holds"}
+    )
+    max_evaluations: int | None = field(
+        default=None, metadata={"help": "evaluations of the loss after which a search ends"}
+    )
+    seed: int | None = field(
+        default=None, metadata={"help": "seed of random directions (default: from the test's name)"}
+    )
     freeze_rng: str = field(
         default="auto",
         metadata={"help": "hold random generators during the check", "choices": FREEZE_RNG},
@@ -81,6 +104,20 @@ class Settings:
         for name, upper in (("eps", math.inf), ("tol", 1.0), ("warn", 1.0), ("fail", 1.0)):
             object.__setattr__(self, name, _positive(name, getattr(self, name), upper))
         _one_of("scheme", self.scheme, SCHEMES)
+        _one_of("mode", self.mode, MODES)
+        if self.mode == "probe" and (not self.refine or self.scheme == "forward"):
+            raise SettingsError(
+                'mode="probe" measures along random directions on a ladder of steps: it goes'
+                ' neither with refine=False nor with scheme="forward"'
+            )
+        object.__setattr__(self, "confidence", _positive("confidence", self.confidence, 1.0))
+        if not 0.5 <= self.confidence < 1:
+            raise SettingsError(
+                f"confidence={self.confidence!r}: must be at least 0.5 and below 1; certainty takes"
+                ' mode="exhaustive"'
+            )
+        _whole("max_evaluations", self.max_evaluations, 1)
+        _whole("seed", self.seed, 0)
         if isinstance(self.freeze_rng, bool):
             object.__setattr__(self, "freeze_rng", "on" if self.freeze_rng else "off")
         _one_of("freeze_rng", self.freeze_rng, FREEZE_RNG)
@@ -155,6 +192,13 @@ def _positive(name: str, value: Any, upper: float) -> float:
         limit = f"in (0, {upper:g}]" if math.isfinite(upper) else "positive and finite"
         raise SettingsError(f"{name}={value!r}: must be {limit}")
     return number
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise SettingsError(f"{name}={value!r}: must be a whole number, {least} or more")
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -9,27 +9,29 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from ..errors import SubjectError
+from ..errors import SettingsError
 from ..settings import Settings
-from .displaced import give_up_where_kinks_crowd
+from .by_entry import by_entry, unmeasured
+from .by_probe import by_probe
 from .judge import (
     DOUBTED,
-    is_settled,
+    grade,
     judge_block,
     judge_whole,
     point_findings,
     worst_entries,
     worst_status,
 )
-from .line import Line
 from .loss import Loss
-from .measure import Measurement, textbook
-from .measured import Measured
-from .parameters import Array, Parameter
-from .point import Point, held_generators, in_float64, inspect_point
-from .problem import Problem, Saved
+from .measured import Evidence
+from .point import held_generators, inspect_point
+from .problem import Problem
 from .result import Finding, Result
-from .state import State
+
+PROBE_ABOVE = 5_000
+"""Number of parameters above which ``mode="auto"`` probes."""
+AT_THE_POINT = 10
+"""Evaluations at the point itself: is the loss deterministic, and how large is its noise?"""
 
 
 def run_check(problem: Problem, settings: Settings, *, seed: int = 0) -> Result:
@@ -53,115 +55,51 @@ def run_check(problem: Problem, settings: Settings, *, seed: int = 0) -> Result:
         subject's own code, the parameters are as before.
     """
     start = time.perf_counter()
+    mode = _mode(problem, settings)
+    seed = settings.seed if settings.seed is not None else seed
     with problem.preserved() as (state, saved):
         point = inspect_point(problem, settings, state, saved)
         findings = list(problem.notes)
         if point.held and settings.freeze_rng == "auto":
             findings.append(held_generators(point))
         with np.errstate(all="ignore"):  # moved points may leave the domain of the loss
-            if math.isfinite(point.base):
-                blocks = _measured(problem, point, settings, state, saved, seed)
-                findings += point_findings(blocks, settings)
-            else:
-                blocks = _unmeasured(problem.parameters, point.claims)
+            blocks: Sequence[Evidence]
+            if not math.isfinite(point.base):
+                blocks = unmeasured(problem.parameters, point.claims)
                 findings.append(_loss_not_finite(point.base))
+            elif mode == "probe":
+                blocks, found = by_probe(problem, point, settings, state, saved, seed)
+                findings += found + point_findings(blocks, settings)
+            else:
+                blocks = by_entry(problem, point, settings, state, saved, seed)
+                findings += point_findings(blocks, settings)
             saved.require_unchanged("the loss")
-            return _result(problem, settings, blocks, findings, point.loss, start)
+            chosen = replace(settings, mode=mode, seed=seed)
+            return _result(problem, chosen, blocks, findings, point.loss, start)
 
 
-def _measured(
-    problem: Problem, point: Point, settings: Settings, state: State, saved: Saved, seed: int
-) -> list[Measured]:
-    """The gradient as measured: in float64 where possible, at a second point where needed."""
-    asked = point.loss
-    moved, point = in_float64(problem, point, settings, state)
-    blocks, kinked = _measure(moved, point, settings, seed)
-    _require_reach(blocks, point)
-    doubted = [
-        i for i, block in enumerate(blocks) if not (block.negligible or is_settled(block, settings))
-    ]
-    if kinked and doubted:
-
-        def measure(claims: list[Array]) -> Sequence[Measured]:
-            there = replace(point, base=point.loss(), claims=claims)
-            if not math.isfinite(there.base):
-                return _unmeasured(moved.parameters, claims)
-            return _measure(moved, there, settings, seed)[0]
-
-        give_up_where_kinks_crowd(blocks, doubted, problem, moved, saved, measure, settings, seed)
-    asked.evaluations = point.loss.evaluations
-    return blocks
-
-
-def _measure(
-    problem: Problem, point: Point, settings: Settings, seed: int
-) -> tuple[list[Measured], bool]:
-    """The gradient as measured, and whether kinks of the loss were met on the way."""
-    if not settings.refine or settings.scheme == "forward":
-        plain = textbook(
-            problem,
-            point.loss,
-            point.claims,
-            base=point.base,
-            eps=settings.eps,
-            scheme=settings.scheme,
-        )
-        return plain, False
-    measurement = Measurement(
-        problem,
-        point.loss,
-        point.claims,
-        rounding=point.rounding,
-        base=point.base,
-        jitter=point.jitter,
-        eps=settings.eps,
-        tol=settings.tol,
-        warn=settings.warn,
-        rng=np.random.default_rng(seed),
-    )
-    return measurement.run(), measurement.kinked
-
-
-def _require_reach(blocks: Sequence[Measured], point: Point) -> None:
-    """Refuse parameters that the loss does not read: all their differences are zero.
+def _mode(problem: Problem, settings: Settings) -> str:
+    """``"exhaustive"`` or ``"probe"``.
 
     Raises
     ------
-    SubjectError
-        Naming them.
+    SettingsError
+        If every entry was asked for and the evaluations allowed are too few.
     """
-    unread = []
-    for block in blocks:
-        if block.numeric.any() or not block.claimed.any():
-            continue
-        theta = block.parameter.read()
-        scale = float(np.max(np.abs(theta))) or 1.0
-        uphill = np.sign(block.claimed) * scale
-        line = Line(point.loss, [block.parameter], [theta], [uphill])
-        promised = REACH[0] * float(uphill @ block.claimed)
-        if promised > 1e-12 * abs(point.base) and all(
-            line(sign * part) == point.base for part in REACH for sign in (1, -1)
-        ):
-            unread.append(block.parameter.name)
-    if unread:
-        raise SubjectError(
-            f"moving {', '.join(unread)} does not reach the loss: it stays {point.base!r} to the"
-            " last bit, though a gradient is claimed. Was the array copied or rebound"
-            " (params[k] = params[k].astype(...)) after the layers took hold of it? Hand out the"
-            " arrays that the loss reads, or write values back by set_params(params)."
+    size = sum(parameter.size for parameter in problem.parameters)
+    least = 2 * size + AT_THE_POINT
+    too_many = settings.max_evaluations is not None and least > settings.max_evaluations
+    if settings.mode == "probe":
+        return "probe"
+    plain = not settings.refine or settings.scheme == "forward"
+    if settings.mode == "auto" and not plain:
+        return "probe" if too_many or size > PROBE_ABOVE else "exhaustive"
+    if too_many:
+        raise SettingsError(
+            f"max_evaluations={settings.max_evaluations}: to check each of {size} entries takes at"
+            f' least {least} evaluations; allow more, or leave it to mode="auto"'
         )
-
-
-REACH = (1e-3, 0.1, 1.0)
-"""How far a parameter is moved, relative to its size, before it is said not to reach the loss."""
-
-
-def _unmeasured(parameters: Sequence[Parameter], claims: Sequence[Array]) -> list[Measured]:
-    """Blocks of a point at which there is nothing to measure."""
-    return [
-        Measured(p, g, np.full_like(g, np.nan), np.full_like(g, np.inf), np.zeros_like(g))
-        for p, g in zip(parameters, claims, strict=True)
-    ]
+    return "exhaustive"
 
 
 def _loss_not_finite(base: float) -> Finding:
@@ -177,7 +115,7 @@ def _loss_not_finite(base: float) -> Finding:
 def _result(
     problem: Problem,
     settings: Settings,
-    blocks: Sequence[Measured],
+    blocks: Sequence[Evidence],
     findings: Sequence[Finding],
     loss: Loss,
     start: float,
@@ -188,6 +126,8 @@ def _result(
     statuses = [status, *(block.status for block in judged), *("warn" for _ in doubted)]
     if any(f.name == "not-finite" for f in findings):
         statuses.append("fail")
+    unlocated = [f.evidence["relative_error"] for f in findings if f.name == "unlocated"]
+    statuses += [grade(relative_error, settings) for relative_error in unlocated]
     chosen = asdict(settings)
     chosen.pop("before_each")
     return Result(

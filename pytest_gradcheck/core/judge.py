@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..settings import Settings
-from .measured import Measured, rms
+from .measured import Evidence, Single, rms
 from .parameters import Array
 from .result import STATUSES, Block, Entry, Finding
 
@@ -53,58 +53,52 @@ class Interval:
         return max(self.value - self.low, self.high - self.value)
 
 
-def interval_of(measured: Measured) -> Interval:
+def interval_of(block: Evidence) -> Interval:
     """The relative error of one parameter."""
-    return Interval.of(*measured.error_limits(), measured.scale)
+    return Interval.of(*block.error_limits(), block.scale)
 
 
-def judge_block(measured: Measured, settings: Settings) -> Block:
+def judge_block(block: Evidence, settings: Settings) -> Block:
     """The verdict on one parameter."""
-    error = interval_of(measured)
+    error = interval_of(block)
     return Block(
-        name=measured.parameter.name,
-        shape=tuple(int(n) for n in measured.parameter.shape),
+        name=block.parameter.name,
+        shape=tuple(int(n) for n in block.parameter.shape),
         status=grade(error.low, settings),
         relative_error=float(error.value),
         uncertainty=float(error.uncertainty),
-        analytic_norm=float(np.linalg.norm(measured.claimed)),
-        numeric_norm=float(np.linalg.norm(measured.numeric)),
+        analytic_norm=float(np.linalg.norm(block.claimed)),
+        numeric_norm=block.numeric_norm,
     )
 
 
-def is_settled(block: Measured, settings: Settings) -> bool:
+def is_settled(block: Evidence, settings: Settings) -> bool:
     """Whether nothing is said against a block, and enough for it."""
     error = interval_of(block)
     return grade(error.low, settings) == "pass" and error.high <= settings.warn
 
 
-def judge_whole(blocks: Sequence[Measured], settings: Settings) -> tuple[str, float, float]:
+def judge_whole(blocks: Sequence[Evidence], settings: Settings) -> tuple[str, float, float]:
     """Status, relative error and error bar of all parameters as one vector."""
     least, error, most = (
         float(np.linalg.norm(ends))
         for ends in zip(*(b.error_limits() for b in blocks), strict=True)
     )
-    scale = _norm([b.claimed for b in blocks]) + _norm([b.reference for b in blocks])
+    claimed = math.hypot(*(float(np.linalg.norm(block.claimed)) for block in blocks))
+    scale = claimed + math.hypot(*(block.reference_norm for block in blocks))
     whole = Interval.of(least, error, most, scale)
     return grade(whole.low, settings), float(whole.value), float(whole.uncertainty)
 
 
-def worst_entries(blocks: Sequence[Measured], count: int) -> tuple[Entry, ...]:
+def worst_entries(blocks: Sequence[Evidence], count: int) -> tuple[Entry, ...]:
     """The `count` entries with the largest errors beyond their error bars, worst first."""
-    total = sum(float(np.sum((b.claimed - b.numeric) ** 2)) for b in blocks)
-    entries: list[tuple[tuple[float, float], Entry]] = []
-    for block in blocks:
-        error = np.abs(block.claimed - block.numeric)
-        beyond = np.maximum(error - block.bar, 0.0)
-        rank = np.lexsort((-_nan_last(error), -_nan_last(beyond)))[:count]
-        for i in rank:
-            order = (float(_nan_last(beyond)[i]), float(_nan_last(error)[i]))
-            entries.append((order, _entry(block, int(i), float(error[i]), total)))
-    entries.sort(key=lambda pair: pair[0], reverse=True)
-    return tuple(entry for _, entry in entries[:count])
+    total = sum(block.error_limits()[1] ** 2 for block in blocks)
+    singles = [(block, single) for block in blocks for single in block.worst(count)]
+    singles.sort(key=lambda pair: (_nan_last(pair[1].beyond), _nan_last(pair[1].error)))
+    return tuple(_entry(block, single, total) for block, single in singles[: -count - 1 : -1])
 
 
-def point_findings(blocks: Sequence[Measured], settings: Settings) -> list[Finding]:
+def point_findings(blocks: Sequence[Evidence], settings: Settings) -> list[Finding]:
     """What the error bars say about the point of the check."""
     undecided = [block for block in blocks if block.undecided]
     found: list[Finding] = [_undecided(undecided)] if undecided else []
@@ -119,49 +113,51 @@ def point_findings(blocks: Sequence[Measured], settings: Settings) -> list[Findi
         )
         if finding is not None:
             found.append(finding)
-        if block.kinks.any():
+        if block.kinked.size:
             found.append(_kink(block))
     return found
 
 
-def _entry(block: Measured, i: int, error: float, total: float) -> Entry:
-    parameter = block.parameter
-    analytic, numeric = float(block.claimed[i]), float(block.numeric[i])
-    scale = abs(analytic) + abs(numeric)
+def _entry(block: Evidence, single: Single, total: float) -> Entry:
+    size = abs(single.claimed) + abs(single.numeric)
     return Entry(
-        parameter=parameter.name,
-        index=tuple(int(k) for k in np.unravel_index(i, parameter.shape)),
-        analytic=analytic,
-        numeric=numeric,
-        error=error,
-        uncertainty=float(block.bar[i]),
-        relative_error=error / scale if scale else 0.0,
-        share=error**2 / total if total else 0.0,
+        parameter=block.parameter.name,
+        index=_index(block, single.index),
+        analytic=single.claimed,
+        numeric=single.numeric,
+        error=single.error,
+        uncertainty=single.bar,
+        relative_error=single.error / size if size else 0.0,
+        share=single.error**2 / total if total else 0.0,
     )
 
 
-def _not_finite(block: Measured) -> Finding | None:
-    for what, values in (("claimed", block.claimed), ("measured", block.numeric)):
-        bad = np.flatnonzero(~np.isfinite(values))
-        if bad.size:
-            index = tuple(int(k) for k in np.unravel_index(bad[0], block.parameter.shape))
-            label = block.parameter.name + (str(list(index)) if index else "")
-            why = (
-                "the gradient itself is NaN or infinite"
-                if what == "claimed"
-                else "the loss is NaN or infinite at every point tried around it"
-            )
-            return Finding(
-                "not-finite",
-                (block.parameter.name,),
-                f"{label}: the {what} derivative is {values[bad[0]]} ({bad.size} of"
-                f" {values.size} entries); {why}",
-                {"count": int(bad.size), "size": int(values.size)},
-            )
-    return None
+def _index(block: Evidence, i: int) -> tuple[int, ...]:
+    return tuple(int(k) for k in np.unravel_index(i, block.parameter.shape))
 
 
-def _undecided(blocks: Sequence[Measured]) -> Finding:
+def _not_finite(block: Evidence) -> Finding | None:
+    bad = np.flatnonzero(~np.isfinite(block.claimed))
+    measured = block.first_not_finite()
+    if bad.size:
+        what, why = "claimed", "the gradient itself is NaN or infinite"
+        first, value, count = int(bad[0]), float(block.claimed[bad[0]]), bad.size
+    elif measured is not None:
+        what, why = "measured", "the loss is NaN or infinite at every point tried around it"
+        first, value, count = measured
+    else:
+        return None
+    name, size = block.parameter.name, block.claimed.size
+    label = name + (str(list(_index(block, first))) if block.parameter.shape else "")
+    return Finding(
+        "not-finite",
+        (name,),
+        f"{label}: the {what} derivative is {value} ({count} of {size} entries); {why}",
+        {"count": int(count), "size": int(size)},
+    )
+
+
+def _undecided(blocks: Sequence[Evidence]) -> Finding:
     names = tuple(block.parameter.name for block in blocks)
     return Finding(
         "undecided",
@@ -170,15 +166,15 @@ def _undecided(blocks: Sequence[Measured]) -> Finding:
         " ties) crowd so near to it that no step is shorter. At a slightly displaced point the"
         " gradient is right. Check where activations are not all next to zero, or accept it with"
         ' allow=["undecided"]',
-        {"kinks": int(sum(block.kinks.sum() for block in blocks))},
+        {"kinks": sum(block.kinked.size for block in blocks)},
     )
 
 
-def _untested(block: Measured) -> Finding | None:
+def _untested(block: Evidence) -> Finding | None:
     if not block.negligible or block.error_limits()[0] > 0:
         return None
     claimed = float(np.linalg.norm(block.claimed))
-    name, bar = block.parameter.name, float(np.max(block.uncertainty, initial=0.0))
+    name, bar = block.parameter.name, block.coarsest
     return Finding(
         "zero-gradient",
         (name,),
@@ -190,14 +186,14 @@ def _untested(block: Measured) -> Finding | None:
     )
 
 
-def _unmeasurable(block: Measured, settings: Settings) -> Finding | None:
+def _unmeasurable(block: Evidence, settings: Settings) -> Finding | None:
     error = interval_of(block)
     if error.high <= settings.warn or error.low > settings.tol:
         return None
     name, high = block.parameter.name, error.high
     evidence = {"bound": high, "gradient": float(np.linalg.norm(block.claimed))}
     if high > 0.5:
-        bar = float(np.linalg.norm(block.uncertainty))
+        bar = block.error_limits()[2]
         return Finding(
             "tiny-gradient",
             (name,),
@@ -216,49 +212,38 @@ def _unmeasurable(block: Measured, settings: Settings) -> Finding | None:
     )
 
 
-def _wrong_entry(block: Measured, settings: Settings) -> Finding | None:
+def _wrong_entry(block: Evidence, settings: Settings) -> Finding | None:
     """An entry that is certainly wrong by itself, though the norm of its block hides it."""
     if grade(interval_of(block).low, settings) == "fail":
         return None
-    error = np.abs(block.claimed - block.numeric)
-    size = np.abs(block.claimed) + np.abs(block.numeric)
-    wrong = (
-        (error - block.bar > settings.fail * size)
-        & (error > 10 * block.bar)
-        & (error > settings.tol * rms(block.claimed))
-    )
-    if not wrong.any():
+    wrong = block.wrong(settings.fail, settings.tol * rms(block.claimed))
+    if not wrong:
         return None
-    i = int(np.argmax(np.where(wrong, error, -1.0)))
-    entry = _entry(block, i, float(error[i]), 0.0)
+    entry = _entry(block, max(wrong, key=lambda single: single.error), 0.0)
     return Finding(
         "wrong-entry",
         (block.parameter.name,),
         f"{entry.label} is wrong by itself (relative error {entry.relative_error:.1e}, claimed"
         f" {entry.analytic:.6g}, measured {entry.numeric:.6g}), though it is small beside the rest"
-        f" of {block.parameter.name}; {int(wrong.sum())} such entries",
-        {"count": int(wrong.sum()), "relative_error": entry.relative_error},
+        f" of {block.parameter.name}; {len(wrong)} such entries",
+        {"count": len(wrong), "relative_error": entry.relative_error},
     )
 
 
-def _kink(block: Measured) -> Finding:
-    kinks = np.flatnonzero(block.kinks)
-    listed = [list(map(int, np.unravel_index(i, block.parameter.shape))) for i in kinks[:10]]
+def _kink(block: Evidence) -> Finding:
+    kinks, size = block.kinked, block.claimed.size
+    listed = [list(_index(block, int(i))) for i in kinks[:10]]
     name = block.parameter.name
     return Finding(
         "kink",
         (name,),
-        f"{name}: the loss has a kink at {kinks.size} of {block.kinks.size} entries"
+        f"{name}: the loss has a kink at {kinks.size} of {size} entries"
         f" ({', '.join(name + str(i) for i in listed[:3])}{', ...' if kinks.size > 3 else ''});"
         " there any value between the two one-sided derivatives is a valid subgradient",
         {"count": int(kinks.size), "indices": listed},
     )
 
 
-def _norm(parts: Sequence[Array]) -> float:
-    return float(np.linalg.norm([np.linalg.norm(part) for part in parts]))
-
-
-def _nan_last(values: Array) -> Array:
+def _nan_last(value: float) -> float:
     """NaN counts as the largest error there is."""
-    return np.where(np.isnan(values), np.inf, values)
+    return math.inf if math.isnan(value) else value

@@ -61,13 +61,14 @@ ONE_SIDED = _weights([1, 2, 3, 4, 5])
 
 @dataclass(frozen=True)
 class Estimate:
-    """One entry of the tableau, with its error split by cause."""
+    """One entry of the tableau, with its error split by cause; `step` is its longest."""
 
     value: float
     truncation: float
     noise: float
     jump: float
     jump_error: float
+    step: float
 
     @property
     def uncertainty(self) -> float:
@@ -227,4 +228,5 @@ def _estimate(
         jump=jump[k][j],
         jump_error=jump_noise
         + max(abs(jump[k][j] - jump[k][j - 1]), abs(jump[k][j] - jump[k - 1][j - 1])),
+        step=used[0].step,
     )

@@ -23,7 +23,7 @@ from .jumps import slopes_belie_secants
 from .ladder import SIGMAS, Ladder
 from .line import Axis, Line
 from .loss import Loss
-from .measured import Measured, norm_bound, rms, scale_of
+from .measured import COMMON, NEGLIGIBLE, OWN, Measured, norm_bound, rms, scale_of
 from .noise import measure_noise
 from .parameters import Array, Parameter
 from .problem import Problem
@@ -34,13 +34,8 @@ BUDGET, BUDGET_PER_ENTRY = 50_000, 20
 """Evaluations after which no further entry climbs: a loss that needs more is not measurable."""
 FEW = 3
 """Size of a block up to which its entries climb rather than random directions are asked."""
-OWN, COMMON = 16, 8
-"""Roundings in a claim: a few of the entry itself, and of the sums it comes from, which are of the
-size of its block.  Backpropagation in float32 through ten layers was seen to need a third of it."""
 ZERO = 1e-4
 """A gradient claimed to be zero is measured as closely as one this small beside the others."""
-NEGLIGIBLE = 1e-14
-"""A claimed gradient this small beside that of the whole is zero but for its own rounding."""
 SHORTER = 0.1
 """Steps between jumps, beside the first step of a ladder."""
 ACROSS = 0.1

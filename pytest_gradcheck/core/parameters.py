@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SubjectError
+from .region import pieces
 from .structure import Leaf
 
 Array = NDArray[np.float64]
@@ -55,6 +56,16 @@ class Parameter:
         """Set all entries from flat float64 values."""
         self.array[...] = values.reshape(self.shape)
 
+    def shift(
+        self, where: tuple[Any, ...], origin: NDArray[Any], weights: NDArray[Any], step: float
+    ) -> None:
+        """Set the part `where` to ``origin + step * weights``, arrays of that part's shape."""
+        target = self.array[where]
+        for piece in pieces(target):
+            move = weights[piece].astype(np.float64)
+            move *= step
+            target[piece] = np.add(origin[piece], move, out=move)
+
     def round(self, values: Array) -> Array:
         """`values` as this parameter can hold them."""
         return values.astype(self.dtype).astype(np.float64)
@@ -67,7 +78,9 @@ class Parameter:
 
     def is_as(self, saved: Any) -> bool:
         """Whether every byte is as it was saved."""
-        return bool(self.array.tobytes() == saved.tobytes())
+        return all(
+            self.array[piece].tobytes() == saved[piece].tobytes() for piece in pieces(self.array)
+        )
 
 
 class Scalar(Parameter):
@@ -80,6 +93,11 @@ class Scalar(Parameter):
 
     def __setitem__(self, index: int, value: float) -> None:
         self._holder[self._key] = self._kind(value)
+
+    def shift(
+        self, where: tuple[Any, ...], origin: NDArray[Any], weights: NDArray[Any], step: float
+    ) -> None:
+        self[0] = float(origin[where] + step * weights[where])
 
     def read(self) -> Array:
         return np.array([self._holder[self._key]], dtype=np.float64)

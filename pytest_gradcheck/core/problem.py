@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SubjectError
-from .parameters import Parameter
+from .parameters import Array, Parameter
 from .result import Finding
 from .state import State
 
@@ -81,6 +81,13 @@ class Saved:
             if parameter.array is not array:
                 parameter.attach(array)
             parameter.restore(values)
+
+    def origin(self, parameter: Parameter) -> Array:
+        """The values of one of the parameters, flat: without a copy where that can be."""
+        for own, values in zip(self._parameters, self._values, strict=True):
+            if own is parameter and isinstance(values, np.ndarray) and values.dtype == np.float64:
+                return values.reshape(-1)
+        return parameter.read()
 
     def require_unchanged(self, culprit: str) -> None:
         """Raise if a call that should only read has written.

@@ -1,0 +1,83 @@
+"""The gradient by every entry: in float64 where possible, at a second point where kinks crowd."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..settings import Settings
+from .displaced import give_up_where_kinks_crowd
+from .judge import is_settled
+from .measure import Measurement, textbook
+from .measured import Measured
+from .parameters import Array, Parameter
+from .point import Point, in_float64
+from .problem import Problem, Saved
+from .reach import require_reach
+from .state import State
+
+
+def by_entry(
+    problem: Problem, point: Point, settings: Settings, state: State, saved: Saved, seed: int
+) -> list[Measured]:
+    """The gradient as measured: in float64 where possible, at a second point where needed."""
+    asked = point.loss
+    moved, point = in_float64(problem, point, settings, state)
+    blocks, kinked = _measure(moved, point, settings, seed)
+    require_reach([b for b in blocks if b.claimed.any() and not b.numeric.any()], point)
+    doubted = [
+        i for i, block in enumerate(blocks) if not (block.negligible or is_settled(block, settings))
+    ]
+    if kinked and doubted:
+
+        def measure(claims: list[Array]) -> Sequence[Measured]:
+            there = replace(point, base=point.loss(), claims=claims)
+            if not math.isfinite(there.base):
+                return unmeasured(moved.parameters, claims)
+            return _measure(moved, there, settings, seed)[0]
+
+        give_up_where_kinks_crowd(blocks, doubted, problem, moved, saved, measure, settings, seed)
+    asked.evaluations = point.loss.evaluations
+    return blocks
+
+
+def _measure(
+    problem: Problem, point: Point, settings: Settings, seed: int
+) -> tuple[list[Measured], bool]:
+    """The gradient as measured, and whether kinks of the loss were met on the way."""
+    if not settings.refine or settings.scheme == "forward":
+        plain = textbook(
+            problem,
+            point.loss,
+            point.claims,
+            base=point.base,
+            eps=settings.eps,
+            scheme=settings.scheme,
+        )
+        return plain, False
+    measurement = Measurement(
+        problem,
+        point.loss,
+        point.claims,
+        rounding=point.rounding,
+        base=point.base,
+        jitter=point.jitter,
+        eps=settings.eps,
+        tol=settings.tol,
+        warn=settings.warn,
+        rng=np.random.default_rng(seed),
+    )
+    return measurement.run(), measurement.kinked
+
+
+def unmeasured(parameters: Sequence[Parameter], claims: Sequence[Array]) -> list[Measured]:
+    """Blocks of a point at which there is nothing to measure."""
+    return [
+        Measured(p, g, np.full_like(g, np.nan), np.full_like(g, np.inf), np.zeros_like(g))
+        for p, g in zip(parameters, claims, strict=True)
+    ]
+
+

@@ -1,0 +1,270 @@
+"""From a discrepancy along random directions to the entries, rows or blocks that are wrong.
+
+The set of all entries is divided, heaviest part first.  Readings are linear: when one half is
+measured along a row of weights, the other half's reading is what is left of the whole's.  At every
+part it is asked first whether a single entry, or a multiple of something known, alone explains the
+readings (`atoms`); what is found is measured by itself, taken out of the believed gradient, and the
+search goes on with what remains.  Where single entries picked at random all are wrong, the part is
+wrong throughout, and is not searched entry by entry.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .atoms import Pattern, Readings, entries, pattern
+from .differences import Derivative
+from .located import Found, Throughout
+from .probes import Prober, Reading
+from .region import Region
+
+ROWS = 3
+"""Rows of weights by which a part is examined: one fixes a constant, two are left to refute it."""
+RELATIVE = 3e-4
+"""Error bar aimed at in the search, as a part of the discrepancy that is searched for."""
+SAMPLED = 4
+"""Entries picked at random that must all be wrong before a part is said to be wrong throughout."""
+SMALL = 8
+"""Entries up to which a part is divided rather than sampled."""
+EXAMPLES = 3
+"""Entries measured by themselves as examples of a pattern."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some regions, and what probes restricted to them read.
+
+    `sparse` says that an entry in it was found right, and that halving along no axis narrows it.
+    """
+
+    regions: tuple[Region, ...]
+    readings: dict[int, Reading]
+    sparse: bool = False
+
+    @property
+    def size(self) -> int:
+        return sum(region.size for region in self.regions)
+
+
+class OutOfBudget(Exception):
+    """The evaluations allowed are used up."""
+
+
+class Search:
+    """The search of the module.
+
+    Parameters
+    ----------
+    prober : Prober
+        Its believed gradient is corrected by what is found.
+    target, enough : float
+        Error bars aimed at, as in `Prober.read`, where the discrepancy does not allow more.
+    limit : float
+        Number of evaluations of the loss at which the search ends.
+    rng : numpy.random.Generator
+        Picks the entries that are sampled.
+    """
+
+    def __init__(
+        self, prober: Prober, *, target: float, enough: float, limit: float, rng: np.random.Generator
+    ) -> None:
+        self.prober, self.target, self.enough = prober, target, enough
+        self.limit, self.rng = limit, rng
+        self.found = Found()
+        self._measured: dict[tuple[int, int], Derivative] = {}
+        self._heap: list[tuple[float, int, Part]] = []
+        self._order = itertools.count()
+        self._goal = target
+        self.exhausted = False
+
+    def run(self, part: Part) -> None:
+        """Search a part; what could not be searched within the limit is in ``found.left``."""
+        self._goal = max(self.target, RELATIVE * self._weight(part))
+        self._push(part)
+        try:
+            while self._heap:
+                current = self._heap[0][2]
+                self._examine(current)
+        except OutOfBudget:
+            self.exhausted = True
+            self.found.left += [region for _, _, part in self._heap for region in part.regions]
+            self._heap.clear()
+
+    def is_dirty(self, part: Part) -> bool:
+        """Whether a reading differs from what is believed by more than its error bar."""
+        known = self._readings(part)
+        return bool(np.any(np.abs(known.errors) > known.bars))
+
+    def _push(self, part: Part) -> None:
+        if self.is_dirty(part):
+            heapq.heappush(self._heap, (-self._weight(part), next(self._order), part))
+
+    def _weight(self, part: Part) -> float:
+        known = self._readings(part)
+        return float(np.sqrt(np.mean(known.errors**2)))
+
+    def _readings(self, part: Part) -> Readings:
+        rows = list(part.readings)
+        expected = [self.prober.expected(part.regions, row, self.found.skip) for row in rows]
+        errors = np.array(expected) - [part.readings[row].value for row in rows]
+        bars = np.array([part.readings[row].bar for row in rows])
+        return Readings(rows, errors, bars + self.prober.claim_bar(part.regions))
+
+    def _examine(self, part: Part) -> None:
+        """Explain the heaviest part, or divide it; it leaves the heap when that is done."""
+        done = self._explained(part)
+        after = [part] if done else self._divided(part)
+        heapq.heappop(self._heap)
+        for each in after:
+            self._push(each)
+
+    def _explained(self, part: Part) -> bool:
+        """Whether an entry or a pattern was found that alone explains the part, and taken out."""
+        if part.size == 1:
+            region = part.regions[0]
+            return self._take_entry(region.block, _flat(region, 0))
+        known = self._readings(part)
+        if len(known.rows) < ROWS or not np.all(np.isfinite(known.bars)):
+            return False
+        for region, position, constant in entries(self.prober, part.regions, known):
+            if self._take_entry(region.block, _flat(region, position), constant):
+                return True
+        found = pattern(self.prober, part.regions, known)
+        return found is not None and self._take_pattern(found)
+
+    def _take_entry(self, block: int, i: int, expected: float | None = None) -> bool:
+        """Measure an entry by itself and correct it; False if it is not wrong after all."""
+        measured = self._measure(block, i)
+        believed = float(self.prober.gradient[block][i])
+        error = believed - measured.nearest(believed)
+        if abs(error) <= measured.uncertainty:
+            return False
+        if expected is not None and abs(error - expected) > abs(error) / 2:
+            return False
+        self.found.entries[block, i] = measured
+        self.prober.correct(block, i, measured.nearest(believed))
+        return True
+
+    def _take_pattern(self, found: Pattern) -> bool:
+        """Correct a pattern that its largest entries, each measured by itself, bear out."""
+        sources = self.prober.claimed if found.of == "gradient" else self.prober.origin
+        errors = [region.of(sources[region.block]) * found.constant for region in found.regions]
+        examples: dict[tuple[int, int], Derivative] = {}
+        for region, error in zip(found.regions, errors, strict=True):
+            count = -(-EXAMPLES // len(errors))
+            for position in np.argsort(-np.abs(error), axis=None)[:count]:
+                i, expected = _flat(region, int(position)), float(error.flat[position])
+                measured = self._measure(region.block, i)
+                believed = float(self.prober.gradient[region.block][i])
+                off = abs(believed - measured.nearest(believed) - expected)
+                if off > measured.uncertainty + RELATIVE * abs(expected):
+                    return False
+                examples[region.block, i] = measured
+        self.found.patterns.append(found)
+        self.found.entries |= examples
+        for region, error in zip(found.regions, errors, strict=True):
+            self.prober.shift_belief(region, -error)
+        return True
+
+    def _measure(self, block: int, i: int) -> Derivative:
+        if (block, i) not in self._measured:
+            self._require_budget()
+            scale = 1 / self.prober.weight[block]
+            self._measured[block, i] = self.prober.entry(
+                block, i, target=self.target * scale, enough=self.enough * scale
+            )
+        return self._measured[block, i]
+
+    def _read(self, regions: Sequence[Region], row: int) -> Reading:
+        self._require_budget()
+        return self.prober.read(
+            regions, row, target=self._goal, enough=self.enough, skip=self.found.skip
+        )
+
+    def _require_budget(self) -> None:
+        if self.prober.loss.evaluations >= self.limit:
+            raise OutOfBudget
+
+    def _divided(self, part: Part) -> list[Part]:
+        """The halves of a part that are wrong; none if the part turns out wrong throughout."""
+        if len(part.regions) > 1:
+            middle = len(part.regions) // 2
+            return self._halved(part, part.regions[:middle], part.regions[middle:])
+        region = part.regions[0]
+        axes = region.axes()
+        for axis in axes[:1] if part.sparse else axes:
+            first, second = region.halves(axis)
+            halves = self._first_row(part, (first,), (second,))
+            dirty = [self.is_dirty(half) for half in halves]
+            if not all(dirty):
+                return self._kept(part, halves, dirty)
+        if not part.sparse and self._is_throughout(part):
+            return []
+        first, second = region.halves(axes[0])
+        return self._halved(replace(part, sparse=True), (first,), (second,))
+
+    def _first_row(
+        self, part: Part, a: tuple[Region, ...], b: tuple[Region, ...]
+    ) -> tuple[Part, Part]:
+        row = next(iter(part.readings))
+        reading = self._read(a, row)
+        return Part(a, {row: reading}), Part(b, {row: part.readings[row] - reading})
+
+    def _kept(self, part: Part, halves: tuple[Part, Part], dirty: Sequence[bool]) -> list[Part]:
+        """The one half that is wrong, with all readings of the whole less those of the right one."""
+        if not any(dirty):
+            return []
+        half, right = halves if dirty[0] else halves[::-1]
+        readings = dict(half.readings)
+        for row, whole in part.readings.items():
+            if row not in readings:
+                believed = self.prober.expected(right.regions, row, self.found.skip)
+                bar = next(iter(right.readings.values())).bar
+                readings[row] = whole - Reading(believed, bar)
+        return [Part(half.regions, readings, part.sparse)]
+
+    def _halved(
+        self, part: Part, a: tuple[Region, ...], b: tuple[Region, ...]
+    ) -> list[Part]:
+        first, second = self._first_row(part, a, b)
+        dirty = self.is_dirty(first), self.is_dirty(second)
+        if not all(dirty):
+            return self._kept(part, (first, second), dirty)
+        for row in list(part.readings)[1:ROWS]:
+            reading = self._read(a, row)
+            first.readings[row] = reading
+            second.readings[row] = part.readings[row] - reading
+        return [replace(half, sparse=part.sparse) for half in (first, second)]
+
+    def _is_throughout(self, part: Part) -> bool:
+        """Whether single entries picked at random are all wrong; these are noted in any case."""
+        region, wrong = part.regions[0], []
+        if region.size <= SMALL:
+            return False
+        for position in self.rng.choice(region.size, SAMPLED, replace=False):
+            i = _flat(region, int(position))
+            measured = self._measure(region.block, i)
+            believed = float(self.prober.gradient[region.block][i])
+            if abs(believed - measured.nearest(believed)) <= measured.uncertainty:
+                break
+            wrong.append((i, measured))
+        for i, measured in wrong:
+            self.found.entries[region.block, i] = measured
+        if len(wrong) == SAMPLED:
+            slopes = np.array([reading.value for reading in part.readings.values()])
+            self.found.throughout.append(Throughout(region, self._readings(part), slopes))
+            return True
+        for i, measured in wrong:
+            believed = float(self.prober.gradient[region.block][i])
+            self.prober.correct(region.block, i, measured.nearest(believed))
+        return False
+
+
+def _flat(region: Region, position: int) -> int:
+    index = region.index_of(position)
+    return int(np.ravel_multi_index(index, region.shape)) if index else 0

@@ -1,0 +1,81 @@
+"""What a search for wrong entries has found, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .atoms import Pattern, Readings
+from .differences import Derivative
+from .parameters import Array, Parameter
+from .region import Region
+from .result import Finding
+
+
+@dataclass(frozen=True)
+class Throughout:
+    """A region whose every entry is wrong: discrepancies and true slopes along a few probes."""
+
+    region: Region
+    readings: Readings
+    slopes: Array
+
+
+@dataclass
+class Found:
+    """What a search has found so far; `left` are regions it did not get to."""
+
+    entries: dict[tuple[int, int], Derivative] = field(default_factory=dict)
+    patterns: list[Pattern] = field(default_factory=list)
+    throughout: list[Throughout] = field(default_factory=list)
+    left: list[Region] = field(default_factory=list)
+
+    @property
+    def skip(self) -> list[Region]:
+        """Regions that later probes leave out: nothing is known there but that all is wrong."""
+        return [part.region for part in self.throughout]
+
+    @property
+    def count(self) -> int:
+        return len(self.entries) + len(self.patterns) + len(self.throughout)
+
+    def findings(self, parameters: Sequence[Parameter]) -> list[Finding]:
+        """Regions that are wrong as a whole, and what was left unsearched."""
+        names = [parameter.name for parameter in parameters]
+        found = [_of_pattern(pattern, names) for pattern in self.patterns]
+        for part in self.throughout:
+            name = names[part.region.block]
+            label = part.region.label(name)
+            found.append(
+                Finding(
+                    "wrong-region",
+                    (name,),
+                    f"{label} is wrong throughout: all of its entries that were measured by"
+                    " themselves are",
+                    {"regions": [label], "entries": part.region.size},
+                )
+            )
+        if self.left:
+            where = tuple(dict.fromkeys(names[region.block] for region in self.left))
+            found.append(
+                Finding(
+                    "search-ended",
+                    where,
+                    f"the search in {', '.join(where)} ended with the evaluations allowed: the"
+                    " entries listed are the worst among what was searched. Allow more with"
+                    " max_evaluations",
+                    {"entries": sum(region.size for region in self.left)},
+                )
+            )
+        return found
+
+
+def _of_pattern(pattern: Pattern, names: Sequence[str]) -> Finding:
+    labels = [region.label(names[region.block]) for region in pattern.regions]
+    what = "claimed gradient itself" if pattern.of == "gradient" else "parameter"
+    return Finding(
+        "wrong-region",
+        tuple(names[region.block] for region in pattern.regions),
+        f"{', '.join(labels)}: every entry is wrong, by {pattern.constant:.6g} times the {what}",
+        {"regions": labels, "constant": pattern.constant, "of": pattern.of},
+    )

@@ -1,0 +1,117 @@
+"""What a few probes tell of the gradient of one parameter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from numpy.typing import NDArray
+
+from .differences import Derivative
+from .measured import COMMON, OWN, Single
+from .parameters import Array, Parameter
+
+
+@dataclass
+class Probed:
+    """What is known of the gradient of one parameter, without one measurement for each entry.
+
+    Attributes
+    ----------
+    claimed, corrected : ndarray, flat float64
+        The gradient as claimed, and as believed once what was found wrong is taken out; one and
+        the same array where nothing was.
+    weight : float
+        Scale of its weights along probes.
+    entries : dict of int to Derivative
+        Entries that were measured by themselves.
+    least, error, most : float
+        Norm of the error that is not told apart by entries or patterns: at least, about, at most.
+    numeric : float
+        Norm of the measured gradient, where the corrected one does not give it.
+    negligible : bool
+        As in `Measured`.
+    told : bool
+        Whether what is wrong in it was found and told as a whole.
+    """
+
+    parameter: Parameter
+    claimed: Array
+    corrected: Array
+    weight: float
+    claim_rounding: float
+    negligible: bool = False
+    entries: dict[int, Derivative] = field(default_factory=dict)
+    least: float = 0.0
+    error: float = 0.0
+    most: float = math.inf
+    numeric: float = 0.0
+    undecided: bool = False
+    told: bool = False
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the claim has no NaN and no infinity."""
+        return bool(np.all(np.isfinite(self.claimed)))
+
+    @cached_property
+    def claimed_norm(self) -> float:
+        return float(np.linalg.norm(self.claimed))
+
+    @property
+    def numeric_norm(self) -> float:
+        return max(float(np.linalg.norm(self.corrected)), self.numeric)
+
+    @property
+    def reference_norm(self) -> float:
+        return self.numeric_norm
+
+    @property
+    def scale(self) -> float:
+        """Norm of the claimed plus norm of the measured gradient."""
+        return self.claimed_norm + self.numeric_norm
+
+    @property
+    def coarsest(self) -> float:
+        return self.most
+
+    @property
+    def kinked(self) -> NDArray[np.intp]:
+        """Entries at a kink of the loss, among those measured by themselves."""
+        return np.array(sorted(i for i, d in self.entries.items() if d.kink), dtype=np.intp)
+
+    def first_not_finite(self) -> tuple[int, float, int] | None:
+        """Probes do not measure single entries; what they cannot measure has an infinite bound."""
+        return None
+
+    def worst(self, count: int) -> list[Single]:
+        """The entries with the largest errors beyond their error bars, of those measured."""
+        singles = [self._single(i) for i in self.entries]
+        return sorted(singles, key=lambda s: (-s.beyond, -s.error))[:count]
+
+    def wrong(self, relative: float, least: float) -> list[Single]:
+        """Entries that are certainly wrong by themselves, of those measured; none where told."""
+        if self.told:
+            return []
+        return [s for s in map(self._single, self.entries) if s.is_wrong(relative, least)]
+
+    def _single(self, i: int) -> Single:
+        claim, measured = float(self.claimed[i]), self.entries[i]
+        return Single(i, claim, measured.nearest(claim), measured.uncertainty + self.rounding(i))
+
+    def rounding(self, i: int) -> float:
+        """Error bar of the claim of one entry, from the precision in which it was handed over."""
+        typical = self.claimed_norm / math.sqrt(self.claimed.size)
+        return self.claim_rounding * (OWN * abs(float(self.claimed[i])) + COMMON * typical)
+
+    def error_limits(self) -> tuple[float, float, float]:
+        """Norm of the error: at least, as measured, at most."""
+        known = 0.0
+        if self.corrected is not self.claimed:
+            known = float(np.linalg.norm(self.claimed - self.corrected))
+        bar = math.hypot(*(entry.uncertainty for entry in self.entries.values()))
+        least = math.hypot(max(0.0, known - bar), self.least)
+        return least, math.hypot(known, self.error), max(least, math.hypot(known + bar, self.most))

@@ -1,0 +1,282 @@
+"""Probes: derivatives of the loss along random directions through many parameters at once.
+
+For an error e of the claimed gradient and random weights v, the discrepancy of one directional
+derivative is e.v, and E[(e.v)^2] = norm(e)^2: a handful of probes bounds the norm of the error,
+whatever the number of parameters.  Each block has its weights scaled by 1 / norm(g), so that one
+probe examines all blocks at equal relative weight, large or small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from .differences import DROWNED, Derivative
+from .differences import _fitted as fitted
+from .differences import _verdict as verdict
+from .ladder import RATIO, SIGMAS, Ladder, Sample
+from .line import Axis
+from .loss import Loss
+from .measured import COMMON, OWN, scale_of
+from .noise import measure_noise
+from .parameters import Array, Parameter
+from .region import Region, dot
+from .weights import UNIT, Weights, draw
+
+FIRST_STEP = 1e-3
+"""First step along a direction, as a fraction of the scale of the parameters: short enough that two
+extrapolations certify a smooth loss, long enough that its rounding does not matter yet."""
+RUNGS = 12
+"""Largest number of steps along one direction."""
+GAIN = 0.8
+"""Steps that leave more than this of the error bar were no gain."""
+LONG = 1e-5
+"""Steps shorter than this, relative to the parameters, are forced by kinks, not by noise, and more
+points on longer ones would not help."""
+STRIDE = 3
+"""Shorter steps passed over where the last one was no gain."""
+
+
+FINE = 1e-12
+"""Rounding of a claim that is too fine to matter beside any error bar."""
+
+Skip = Sequence[Region]
+"""Regions that a probe leaves out."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The measured derivative along one direction, and its error bar."""
+
+    value: float
+    bar: float
+    noise: float = 0.0
+    kink: bool = False
+
+    def __sub__(self, part: Reading) -> Reading:
+        """What is left for the rest of a region when a part of it was measured."""
+        return Reading(
+            self.value - part.value,
+            self.bar + part.bar,
+            math.hypot(self.noise, part.noise),
+            self.kink or part.kink,
+        )
+
+
+class Prober:
+    """Derivatives along random directions, with what is believed of the gradient beside them.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+    loss : Loss
+    base : float
+        The loss at the point.
+    origin : sequence of ndarray
+        The parameters there, flat.
+    gradient : sequence of ndarray
+        The gradient as it is believed to be, flat: first as claimed, then as corrected.
+    rounding : sequence of float
+        Relative rounding of the claims.
+    seed : int
+
+    Attributes
+    ----------
+    weight : list of float
+        Scale of the weights of each block.
+    noise : float
+        Standard deviation of one value of the loss, as far as it is known.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        loss: Loss,
+        *,
+        base: float,
+        origin: Sequence[Array],
+        gradient: Sequence[Array],
+        rounding: Sequence[float],
+        weight: Sequence[float],
+        seed: int,
+    ) -> None:
+        self.parameters, self.loss, self.base = parameters, loss, base
+        self.noise = 0.0
+        self.origin, self.rounding = origin, rounding
+        self.claimed, self.gradient = gradient, list(gradient)
+        self.weight, self.seed = weight, seed
+        self.scale = [scale_of(theta) for theta in origin]
+        self.first = FIRST_STEP
+
+    def weights(self, region: Region, row: int) -> Weights:
+        """Weights of the entries of a region in one row of probes, in the region's shape."""
+        size = self.parameters[region.block].size
+        return region.of(draw(self.seed, row, region.block, size))
+
+    def reach(self, block: int) -> float:
+        """How far a block may be moved along its weights: as far as it is large."""
+        return self.scale[block] / self.weight[block]
+
+    def read(
+        self, regions: Sequence[Region], row: int, *, target: float, enough: float, skip: Skip = ()
+    ) -> Reading:
+        """Measure the derivative along one row of weights, over `regions` but those in `skip`.
+
+        Parameters
+        ----------
+        target : float
+            Error bar aimed at.
+        enough : float
+            Error bar that will do where noise dominates.
+        """
+        weights = [self._without(self.weights(region, row), region, skip) for region in regions]
+        longest = min(self.reach(region.block) for region in regions)
+        with self.along(regions, weights, self.weight) as at:
+            ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), longest)
+            found = _measure(ladder, target, enough)
+        best = ladder.best()
+        if best is not None and math.isfinite(best.uncertainty):
+            self.first = best.step / longest
+        return Reading(found.value, found.uncertainty, found.noise, found.kink)
+
+    def entry(self, block: int, i: int, *, target: float, enough: float) -> Derivative:
+        """Measure the derivative by entry i of a block alone."""
+        theta, scale = float(self.origin[block][i]), self.scale[block]
+        axis = Axis(self.loss, self.parameters[block], i, theta)
+        return _measure(self._ladder(axis.sample, max(abs(theta), scale)), target, enough)
+
+    def _ladder(self, sample: Sample, longest: float) -> Ladder:
+        first = self.first * longest
+        return Ladder(
+            sample, self.base, first, noise=self.noise, scale=longest, finest=longest
+        )
+
+    def expected(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> float:
+        """The same derivative as the believed gradient has it."""
+        return sum(
+            self.weight[region.block]
+            * UNIT
+            * dot(
+                region.of(self.gradient[region.block]),
+                self._without(self.weights(region, row), region, skip),
+            )
+            for region in regions
+        )
+
+    def claim_bar(self, regions: Sequence[Region]) -> float:
+        """What the rounding of the claim itself may add to a reading."""
+        parts = []
+        for region in regions:
+            i, claim = region.block, self.claimed[region.block]
+            part = math.sqrt(region.size / max(claim.size, 1))
+            own = part if self.rounding[i] < FINE else 0.0
+            if not own:  # large enough to matter: as large as these entries are
+                own = float(np.linalg.norm(region.of(claim))) * self.weight[i]
+            parts.append(self.rounding[i] * (OWN * own + COMMON * part))
+        return math.hypot(*parts)
+
+    def correct(self, block: int, i: int, value: float) -> None:
+        """Believe another value of one entry."""
+        self._own(block)[i] = value
+
+    def shift_belief(self, region: Region, by: Array) -> None:
+        """Believe what was believed plus `by` in a region."""
+        view = region.of(self._own(region.block))
+        view += by
+
+    def _own(self, block: int) -> Array:
+        """The believed gradient of a block, in an array that is not the claim's."""
+        if self.gradient[block] is self.claimed[block]:
+            self.gradient[block] = self.claimed[block].copy()
+        return self.gradient[block]
+
+    @staticmethod
+    def _without(weights: Weights, region: Region, skip: Skip) -> Weights:
+        """Weights of zero where a region meets those that are left out."""
+        for other in skip:
+            if other.block == region.block:
+                inside = tuple(
+                    slice(max(0, a - low), max(0, b - low))
+                    for (a, b), (low, _) in zip(other.ranges, region.ranges, strict=True)
+                )
+                weights[(*inside, ...)] = 0
+        return weights
+
+    @contextmanager
+    def along(
+        self, regions: Sequence[Region], weights: Sequence[Weights], scale: Sequence[float]
+    ) -> Iterator[Callable[[float], float]]:
+        """The loss along a direction; the parameters are back only at the end.
+
+        Parameters
+        ----------
+        regions, weights : sequence of Region, sequence of ndarray
+        scale : sequence of float
+            What the weights of each block are multiplied by.
+        """
+        moves = [
+            (
+                self.parameters[region.block],
+                region.where,
+                region.of(self.origin[region.block]),
+                part,
+                UNIT * scale[region.block],
+            )
+            for region, part in zip(regions, weights, strict=True)
+        ]
+
+        def at(t: float) -> float:
+            for parameter, where, origin, part, unit in moves:
+                parameter.shift(where, origin, part, t * unit)
+            return self.loss()
+
+        try:
+            yield at
+        finally:
+            for parameter, where, origin, part, _ in moves:
+                parameter.shift(where, origin, part, 0.0)
+
+    def measure_noise(self, regions: Sequence[Region], row: int) -> float:
+        """Noise of the loss along a direction in which each block moves by its own size."""
+        weights = [self.weights(region, row) for region in regions]
+        with self.along(regions, weights, self.scale) as at:
+            return measure_noise(at, self.base)
+
+
+def _measure(ladder: Ladder, target: float, enough: float) -> Derivative:
+    """Down from the first step as long as that helps, then up as long as rounding is the limit."""
+    for k in (0, -1):
+        ladder.add(k)
+    stalled, last = False, math.inf
+    while len(ladder.rungs) < RUNGS:
+        best = ladder.best()
+        known = math.inf if best is None else best.uncertainty
+        k = None if known <= target else _next(ladder, known, stalled)
+        if k is None:
+            break
+        if k < -1 and known > GAIN * last and k - STRIDE > ladder.lowest:
+            ladder.add(k - STRIDE + 1)  # kinks on the way: far down there are fewer
+            k -= STRIDE
+        ladder.add(k)
+        now = ladder.best()
+        stalled = k > 0 and now is not None and now.uncertainty > GAIN * known
+        last = known
+    found = verdict(ladder, target)
+    is_long = best is not None and best.step > LONG * ladder.longest
+    if is_long and SIGMAS * ladder.noise > DROWNED * found.uncertainty * best.step:
+        return fitted(ladder, found, enough) if found.uncertainty > enough else found
+    return found
+
+
+def _next(ladder: Ladder, known: float, stalled: bool) -> int | None:
+    bottom, top = min(ladder.rungs, default=0), max(ladder.rungs, default=0)
+    finest = ladder.rungs.get(bottom)
+    if finest is None:
+        return None
+    if bottom > ladder.lowest and SIGMAS * finest.sigma * RATIO / finest.step < known / 2:
+        return bottom - 1
+    return top + 1 if top < ladder.highest and not stalled else None

@@ -1,0 +1,235 @@
+"""A whole gradient by a handful of probes; and where they contradict it, the search for why.
+
+1. As many probes as the confidence asks for, over all parameters at once.  Where they agree with
+   the claim, their error bars bound the norm of its error: for the whole and for every block.
+2. Where they do not, the wrong entries, rows and blocks are searched (`locate`).
+3. What remains of the claim once these are taken out is probed anew, with fresh weights.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .locate import Part, Search
+from .located import Found
+from .loss import Loss
+from .measured import NEGLIGIBLE
+from .parameters import Array, Parameter
+from .probed import Probed
+from .probes import Prober, Reading
+from .region import Region
+from .result import Finding
+from .weights import LOOKS, greatest_length, least_length, probes_for
+
+SHARP = 30
+"""Error bar aimed at along a probe, as a part of `tol`: what `SPREAD` may multiply."""
+NOISY = 0.3
+"""Part of `warn` below which a bound that noise allows is sharp enough."""
+MOST = 2 ** (LOOKS - 1)
+"""Multiple of the number of probes that is made, doubling it, where a bound is not."""
+APART = 1e-3
+"""Blocks whose loss moves less than this part of the others' are probed by themselves, unless that
+is far above the noise as well: in common probes the others' steps would be bound by theirs."""
+ROUNDS = 6
+"""Searches, each followed by fresh probes, before what is left is reported as not located."""
+SEARCH = 2_000
+"""Evaluations that a search may take where `max_evaluations` does not say."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the probes of one group of blocks prove of the believed gradient."""
+
+    regions: tuple[Region, ...]
+    readings: dict[int, Reading]
+    errors: Array
+    bars: Array
+
+    @property
+    def clean(self) -> bool:
+        return bool(np.all(np.abs(self.errors) <= self.bars))
+
+    def most(self, confidence: float) -> float:
+        """Upper bound on the norm of all errors, each times the weight of its block."""
+        length = float(np.linalg.norm(np.abs(self.errors) + self.bars))
+        return length / least_length(len(self.errors), confidence)
+
+    def least(self, confidence: float) -> float:
+        length = float(np.linalg.norm(np.maximum(np.abs(self.errors) - self.bars, 0.0)))
+        return length / greatest_length(len(self.errors), confidence)
+
+
+class Probing:
+    """The steps of the module, on one problem at one point.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+    loss : Loss
+    claims : sequence of ndarray
+        Claimed gradients, flat.
+    origin : sequence of ndarray
+        The parameters, flat.
+    rounding : sequence of float
+        Relative rounding of the claims as they were handed over.
+    base, jitter : float
+        Loss at the point, and by how much two evaluations of it differ.
+    tol, warn, confidence : float
+        As in `Settings`.
+    limit : int or None
+        Largest number of evaluations of the loss.
+    seed : int
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        loss: Loss,
+        claims: Sequence[Array],
+        *,
+        origin: Sequence[Array],
+        rounding: Sequence[float],
+        base: float,
+        jitter: float,
+        tol: float,
+        warn: float,
+        confidence: float,
+        limit: int | None,
+        seed: int,
+    ) -> None:
+        self.confidence, self.tol, self.warn = confidence, tol, warn
+        self.limit = math.inf if limit is None else limit
+        self.kinked, self.unlocated = False, 0.0
+        self.findings: list[Finding] = []
+        norms = [float(np.linalg.norm(g)) if np.all(np.isfinite(g)) else 0.0 for g in claims]
+        whole = math.hypot(*norms)
+        negligible = [norm <= NEGLIGIBLE * whole for norm in norms]
+        sizes = [whole if small else n for n, small in zip(norms, negligible, strict=True)]
+        weight = [1 / (size or 1.0) for size in sizes]
+        self.rng = np.random.default_rng(seed)
+        self.prober = Prober(
+            parameters,
+            loss,
+            base=base,
+            origin=origin,
+            gradient=claims,
+            rounding=rounding,
+            weight=weight,
+            seed=seed,
+        )
+        self.blocks = [
+            Probed(p, g, g, w, u, small)
+            for p, g, w, u, small in zip(
+                parameters, claims, weight, rounding, negligible, strict=True
+            )
+        ]
+        self.target = tol / SHARP
+        self.enough = NOISY * warn * 2 * self._spread()
+        self.probes = probes_for(confidence)
+        self._rows = itertools.count()
+        regions = [Region.whole(i, p.shape) for i, p in enumerate(parameters) if p.size]
+        noise = self.prober.measure_noise(regions, next(self._rows))
+        self.prober.noise = max(jitter, noise)
+
+    def run(self) -> list[Probed]:
+        for group in self._groups():
+            self._examine(group)
+        return self.blocks
+
+    def _spread(self) -> float:
+        count = probes_for(self.confidence)
+        return least_length(count, self.confidence) / math.sqrt(count)
+
+    def _groups(self) -> list[tuple[Region, ...]]:
+        """Blocks that are probed together: those to which the loss is about equally sensitive."""
+        tested = [i for i, block in enumerate(self.blocks) if block.is_finite and block.claimed.size]
+        tested.sort(key=lambda i: -self.prober.reach(i))
+        ample = self.prober.noise / (self.target * APART)
+        groups: list[list[int]] = []
+        for i in tested:
+            reach = self.prober.reach(i)
+            if groups and (reach >= ample or reach >= APART * self.prober.reach(groups[-1][0])):
+                groups[-1].append(i)
+            else:
+                groups.append([i])
+        return [
+            tuple(Region.whole(i, self.blocks[i].parameter.shape) for i in sorted(group))
+            for group in groups
+        ]
+
+    def _examine(self, group: tuple[Region, ...]) -> None:
+        search = Search(
+            self.prober,
+            target=self.target,
+            enough=self.enough,
+            limit=min(self.limit, self.prober.loss.evaluations + SEARCH),
+            rng=self.rng,
+        )
+        certificate = self._certify(group, search.found)
+        for _ in range(ROUNDS):
+            if certificate.clean or self.kinked or search.exhausted:
+                break
+            before = search.found.count
+            search.run(Part(group, certificate.readings))
+            if search.found.count == before:
+                break
+            certificate = self._certify(group, search.found)
+        self._record(group, certificate, search.found)
+
+    def _certify(self, group: tuple[Region, ...], found: Found) -> Certificate:
+        """Probe the believed gradient; sooner done where it is contradicted."""
+        readings: dict[int, Reading] = {}
+        errors: list[float] = []
+        bars: list[float] = []
+        claim_bar = self.prober.claim_bar(group)
+        wanted = self.probes
+        target = self.target
+        while len(readings) < wanted:
+            row = next(self._rows)
+            reading = self.prober.read(
+                group, row, target=target, enough=self.enough, skip=found.skip
+            )
+            self.kinked |= reading.kink
+            target = max(target, reading.bar) if len(readings) == 0 else target
+            readings[row] = reading
+            errors.append(self.prober.expected(group, row, found.skip) - reading.value)
+            bars.append(reading.bar + claim_bar)
+            so_far = Certificate(group, readings, np.array(errors), np.array(bars))
+            if self.kinked or (not so_far.clean and len(readings) >= 3):
+                break
+            coarse = so_far.most(self.confidence) / 2 > NOISY * self.warn
+            if len(readings) == wanted < MOST * self.probes and coarse:
+                wanted *= 2
+        return so_far
+
+    def _record(self, group: tuple[Region, ...], certificate: Certificate, found: Found) -> None:
+        """What was found and proved, block by block."""
+        most = certificate.most(self.confidence)
+        error = min(most, float(np.sqrt(np.mean(certificate.errors**2))))
+        for region in group:
+            block = self.blocks[region.block]
+            block.corrected = self.prober.gradient[region.block]
+            block.most = most / block.weight
+            block.error = error / block.weight
+        for (i, j), measured in found.entries.items():
+            self.blocks[i].entries[j] = measured
+        for wrong in found.throughout:
+            block, part = self.blocks[wrong.region.block], wrong.readings
+            count = len(part.errors)
+            typical = float(np.sqrt(np.mean(part.errors**2))) / block.weight
+            apart = Certificate(group, {}, part.errors, part.bars)
+            block.least = math.hypot(block.least, apart.least(self.confidence) / block.weight)
+            block.error = math.hypot(block.error, typical)
+            block.most = math.hypot(block.most, apart.most(self.confidence) / block.weight)
+            outside = block.corrected.copy()
+            wrong.region.of(outside)[...] = 0.0
+            true = float(np.sqrt(np.mean(wrong.slopes**2))) / block.weight
+            block.numeric = math.hypot(float(np.linalg.norm(outside)), true)
+        if not certificate.clean:
+            self.unlocated = max(self.unlocated, certificate.least(self.confidence))
+        self.findings += found.findings(self.prober.parameters)

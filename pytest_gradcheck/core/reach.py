@@ -1,0 +1,49 @@
+"""Whether moving a parameter reaches the loss at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..errors import SubjectError
+from .line import Line
+from .measured import Evidence
+from .point import Point
+
+REACH = (1e-3, 0.1, 1.0)
+"""How far a parameter is moved, relative to its size, before it is said not to reach the loss."""
+
+
+def require_reach(unmoved: Iterable[Evidence], point: Point) -> None:
+    """Refuse parameters that the loss does not read.
+
+    Parameters
+    ----------
+    unmoved : iterable of Evidence
+        Parameters for which a gradient is claimed, and all differences are zero.
+    point : Point
+
+    Raises
+    ------
+    SubjectError
+        Naming those that the loss does not follow however far they are moved.
+    """
+    unread = []
+    for block in unmoved:
+        theta = block.parameter.read()
+        scale = float(np.max(np.abs(theta))) or 1.0
+        uphill = np.sign(block.claimed) * scale
+        line = Line(point.loss, [block.parameter], [theta], [uphill])
+        promised = REACH[0] * float(uphill @ block.claimed)
+        if promised > 1e-12 * abs(point.base) and all(
+            line(sign * part) == point.base for part in REACH for sign in (1, -1)
+        ):
+            unread.append(block.parameter.name)
+    if unread:
+        raise SubjectError(
+            f"moving {', '.join(unread)} does not reach the loss: it stays {point.base!r} to the"
+            " last bit, though a gradient is claimed. Was the array copied or rebound"
+            " (params[k] = params[k].astype(...)) after the layers took hold of it? Hand out the"
+            " arrays that the loss reads, or write values back by set_params(params)."
+        )

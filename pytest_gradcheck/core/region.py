@@ -1,0 +1,103 @@
+"""Rectangles of entries: whole parameters, rows, columns, single entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PIECE = 1 << 15
+"""Entries worked on at a time, so that intermediate results stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Entries ``[low, high)`` along every axis of parameter number `block`."""
+
+    block: int
+    shape: tuple[int, ...]
+    ranges: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def whole(cls, block: int, shape: tuple[int, ...]) -> Region:
+        return cls(block, shape, tuple((0, length) for length in shape))
+
+    @classmethod
+    def entry(cls, block: int, shape: tuple[int, ...], index: tuple[int, ...]) -> Region:
+        return cls(block, shape, tuple((i, i + 1) for i in index))
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for low, high in self.ranges:
+            size *= high - low
+        return size
+
+    @property
+    def is_whole(self) -> bool:
+        return all(r == (0, n) for r, n in zip(self.ranges, self.shape, strict=True))
+
+    @property
+    def where(self) -> tuple[Any, ...]:
+        """Index that takes a view of this part out of an array of the parameter's shape."""
+        return (*(slice(low, high) for low, high in self.ranges), ...)
+
+    def of(self, flat: NDArray[Any]) -> NDArray[Any]:
+        """The part of a flat array of the parameter's size, as a view."""
+        return flat.reshape(self.shape)[self.where]
+
+    def narrowed(self, axis: int, low: int, high: int) -> Region:
+        """The same with another range along one axis."""
+        ranges = list(self.ranges)
+        ranges[axis] = (low, high)
+        return Region(self.block, self.shape, tuple(ranges))
+
+    def halves(self, axis: int) -> tuple[Region, Region]:
+        low, high = self.ranges[axis]
+        middle = (low + high) // 2
+        return self.narrowed(axis, low, middle), self.narrowed(axis, middle, high)
+
+    def axes(self) -> list[int]:
+        """Axes along which it can be halved, the longest first."""
+        lengths = [high - low for low, high in self.ranges]
+        order = sorted(range(len(lengths)), key=lambda axis: -lengths[axis])
+        return [axis for axis in order if lengths[axis] > 1]
+
+    def index_of(self, position: int) -> tuple[int, ...]:
+        """Index in the parameter of the entry at a flat position of this region."""
+        lengths = [high - low for low, high in self.ranges]
+        inside = np.unravel_index(position, lengths) if lengths else ()
+        return tuple(int(i) + low for i, (low, _) in zip(inside, self.ranges, strict=True))
+
+    def label(self, name: str) -> str:
+        """``W1[3, :]``, ``all of W1``, ``b[2]``."""
+        if self.is_whole:
+            return f"all of {name}" if self.size > 1 else name
+        parts = []
+        for (low, high), length in zip(self.ranges, self.shape, strict=True):
+            if (low, high) == (0, length):
+                parts.append(":")
+            else:
+                parts.append(str(low) if high - low == 1 else f"{low}:{high}")
+        return f"{name}[{', '.join(parts)}]"
+
+
+def pieces(array: NDArray[Any]) -> Iterator[Any]:
+    """Indices that cut an array along its first axis into pieces of about `PIECE` entries."""
+    if array.ndim == 0 or array.size <= PIECE:
+        yield ...
+        return
+    rows = max(1, PIECE * len(array) // array.size)
+    for start in range(0, len(array), rows):
+        yield slice(start, start + rows)
+
+
+def dot(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    """Inner product of two arrays of one shape, piece by piece."""
+    total = 0.0
+    for piece in pieces(values):
+        total += float(np.vdot(values[piece], weights[piece].astype(np.float64)))
+    return total
