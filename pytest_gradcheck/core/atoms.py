@@ -1,9 +1,9 @@
 """From a few readings of one error to the entry or the pattern that alone explains them.
 
-An error e that is a multiple c of something known, of one entry or of a pattern h such as the claimed
-gradient itself on a row, gives readings that are the same multiple of what h would give: all
-readings but one are left to refute it.  With continuous weights a million single entries are told
-apart by three readings.
+An error e that is a multiple c of something known, of one entry or of a pattern h such as the
+claimed gradient itself on a row, gives readings that are the same multiple of what h would give:
+all readings but one are left to refute it.  With continuous weights a million single entries are
+told apart by three readings.
 """
 
 from __future__ import annotations
@@ -71,9 +71,7 @@ def entries(
     explaining = []
     for _, region, i in found:
         products = np.array([prober.weights(region, row).reshape(-1)[i] for row in readings.rows])
-        constant, explains = readings.explained_by(
-            products * (UNIT * prober.weight[region.block])
-        )
+        constant, explains = readings.explained_by(products * (UNIT * prober.weight[region.block]))
         if explains:
             explaining.append((region, i, constant))
     return explaining if len(explaining) <= CANDIDATES else []
@@ -118,11 +116,12 @@ def _sums(prober: Prober, region: Region, rows: Sequence[int], source: Array) ->
     list of ndarray, shape (rows, length of the axis)
     """
     values = region.of(source)
-    values = values.reshape(values.shape or (1,))
+    shape: tuple[int, ...] = values.shape or (1,)
+    values = values.reshape(shape)
     scale = UNIT * prober.weight[region.block]
-    totals = [np.zeros((len(rows), length)) for length in values.shape]
+    totals: list[Array] = [np.zeros((len(rows), n)) for n in shape]
     for k, row in enumerate(rows):
-        weights = prober.weights(region, row).reshape(values.shape)
+        weights = prober.weights(region, row).reshape(shape)
         for piece in pieces(values):
             product = values[piece] * weights[piece]
             for axis, total in enumerate(totals):
@@ -135,6 +134,6 @@ def _sums(prober: Prober, region: Region, rows: Sequence[int], source: Array) ->
 def _closest(products: Array, readings: Readings) -> list[int]:
     """Columns most nearly parallel to the readings."""
     x, y = products / readings.bars[:, None], readings.errors / readings.bars
-    length = np.linalg.norm(x, axis=0)
+    length: Array = np.linalg.norm(x, axis=0)
     cosine = np.abs(y @ x) / np.where(length > 0, length, np.inf)
     return [int(i) for i in np.argsort(cosine)[-CANDIDATES:]]

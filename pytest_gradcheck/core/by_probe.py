@@ -31,9 +31,7 @@ def by_probe(
     moved, point = in_float64(problem, point, settings, state)
     origin = [saved.origin(parameter) for parameter in moved.parameters]
     probing = _probe(moved, point, origin, settings, seed)
-    require_reach(
-        [b for b in probing.blocks if b.numeric_norm < UNMOVED * b.claimed_norm], point
-    )
+    require_reach([b for b in probing.blocks if b.numeric_norm < UNMOVED * b.claimed_norm], point)
     findings = []
     if probing.kinked:
         findings.append(_displaced())

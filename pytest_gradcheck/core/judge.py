@@ -14,10 +14,19 @@ import numpy as np
 
 from ..settings import Settings
 from .measured import Evidence, Single, rms
-from .parameters import Array
 from .result import STATUSES, Block, Entry, Finding
 
-DOUBTED = ("not-finite", "zero-gradient", "tiny-gradient", "coarse", "undecided", "wrong-entry")
+DOUBTED = (
+    "not-finite",
+    "zero-gradient",
+    "tiny-gradient",
+    "coarse",
+    "undecided",
+    "unprobed",
+    "unlocated",
+    "wrong-entry",
+    "wrong-region",
+)
 """Findings with which a check does not pass, unless they are allowed."""
 
 
@@ -42,10 +51,10 @@ class Interval:
 
     @classmethod
     def of(cls, least: float, error: float, most: float, scale: float) -> Interval:
-        """From the norm of an error and that of what it is relative to."""
+        """From the norm of an error and what it is relative to: at most 1, by definition."""
         if scale == 0:
             return cls(0.0, 0.0, 0.0 if most == 0 else math.inf)
-        low, high = least / scale, most / scale
+        low, high = least / scale, min(most / scale, max(1.0, error / scale))
         return cls(low, min(max(error / scale, low), high), high)
 
     @property

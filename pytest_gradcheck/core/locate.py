@@ -51,7 +51,7 @@ class Part:
         return sum(region.size for region in self.regions)
 
 
-class OutOfBudget(Exception):
+class OutOfBudgetError(Exception):
     """The evaluations allowed are used up."""
 
 
@@ -62,8 +62,8 @@ class Search:
     ----------
     prober : Prober
         Its believed gradient is corrected by what is found.
-    target, enough : float
-        Error bars aimed at, as in `Prober.read`, where the discrepancy does not allow more.
+    target : float
+        Error bar aimed at, as in `Prober.read`, where the discrepancy does not allow more.
     limit : float
         Number of evaluations of the loss at which the search ends.
     rng : numpy.random.Generator
@@ -71,10 +71,9 @@ class Search:
     """
 
     def __init__(
-        self, prober: Prober, *, target: float, enough: float, limit: float, rng: np.random.Generator
+        self, prober: Prober, *, target: float, limit: float, rng: np.random.Generator
     ) -> None:
-        self.prober, self.target, self.enough = prober, target, enough
-        self.limit, self.rng = limit, rng
+        self.prober, self.target, self.limit, self.rng = prober, target, limit, rng
         self.found = Found()
         self._measured: dict[tuple[int, int], Derivative] = {}
         self._heap: list[tuple[float, int, Part]] = []
@@ -90,7 +89,7 @@ class Search:
             while self._heap:
                 current = self._heap[0][2]
                 self._examine(current)
-        except OutOfBudget:
+        except OutOfBudgetError:
             self.exhausted = True
             self.found.left += [region for _, _, part in self._heap for region in part.regions]
             self._heap.clear()
@@ -117,17 +116,17 @@ class Search:
 
     def _examine(self, part: Part) -> None:
         """Explain the heaviest part, or divide it; it leaves the heap when that is done."""
-        done = self._explained(part)
-        after = [part] if done else self._divided(part)
+        if part.size == 1:
+            self._take_entry(part.regions[0].block, _flat(part.regions[0], 0))
+            after = []
+        else:
+            after = [part] if self._explained(part) else self._divided(part)
         heapq.heappop(self._heap)
         for each in after:
             self._push(each)
 
     def _explained(self, part: Part) -> bool:
         """Whether an entry or a pattern was found that alone explains the part, and taken out."""
-        if part.size == 1:
-            region = part.regions[0]
-            return self._take_entry(region.block, _flat(region, 0))
         known = self._readings(part)
         if len(known.rows) < ROWS or not np.all(np.isfinite(known.bars)):
             return False
@@ -175,20 +174,16 @@ class Search:
         if (block, i) not in self._measured:
             self._require_budget()
             scale = 1 / self.prober.weight[block]
-            self._measured[block, i] = self.prober.entry(
-                block, i, target=self.target * scale, enough=self.enough * scale
-            )
+            self._measured[block, i] = self.prober.entry(block, i, target=self.target * scale)
         return self._measured[block, i]
 
     def _read(self, regions: Sequence[Region], row: int) -> Reading:
         self._require_budget()
-        return self.prober.read(
-            regions, row, target=self._goal, enough=self.enough, skip=self.found.skip
-        )
+        return self.prober.read(regions, row, target=self._goal, skip=self.found.skip)
 
     def _require_budget(self) -> None:
         if self.prober.loss.evaluations >= self.limit:
-            raise OutOfBudget
+            raise OutOfBudgetError
 
     def _divided(self, part: Part) -> list[Part]:
         """The halves of a part that are wrong; none if the part turns out wrong throughout."""
@@ -216,7 +211,7 @@ class Search:
         return Part(a, {row: reading}), Part(b, {row: part.readings[row] - reading})
 
     def _kept(self, part: Part, halves: tuple[Part, Part], dirty: Sequence[bool]) -> list[Part]:
-        """The one half that is wrong, with all readings of the whole less those of the right one."""
+        """The one half that is wrong, with the readings of the whole less those of the other."""
         if not any(dirty):
             return []
         half, right = halves if dirty[0] else halves[::-1]
@@ -228,9 +223,7 @@ class Search:
                 readings[row] = whole - Reading(believed, bar)
         return [Part(half.regions, readings, part.sparse)]
 
-    def _halved(
-        self, part: Part, a: tuple[Region, ...], b: tuple[Region, ...]
-    ) -> list[Part]:
+    def _halved(self, part: Part, a: tuple[Region, ...], b: tuple[Region, ...]) -> list[Part]:
         first, second = self._first_row(part, a, b)
         dirty = self.is_dirty(first), self.is_dirty(second)
         if not all(dirty):

@@ -11,6 +11,9 @@ from .parameters import Array, Parameter
 from .region import Region
 from .result import Finding
 
+ZERO = 1e-6
+"""A measured gradient this small beside the claimed one is told as zero."""
+
 
 @dataclass(frozen=True)
 class Throughout:
@@ -50,8 +53,8 @@ class Found:
                 Finding(
                     "wrong-region",
                     (name,),
-                    f"{label} is wrong throughout: all of its entries that were measured by"
-                    " themselves are",
+                    f"{label}: wrong throughout, as all entries are that were picked at random and"
+                    " measured",
                     {"regions": [label], "entries": part.region.size},
                 )
             )
@@ -72,10 +75,16 @@ class Found:
 
 def _of_pattern(pattern: Pattern, names: Sequence[str]) -> Finding:
     labels = [region.label(names[region.block]) for region in pattern.regions]
-    what = "claimed gradient itself" if pattern.of == "gradient" else "parameter"
+    c = pattern.constant
+    if pattern.of == "parameter":
+        what = f"claimed - measured = {c:.6g} * parameter"
+    elif abs(1 - c) < ZERO:
+        what = "a gradient is claimed where the measured one is zero"
+    else:
+        what = f"the claimed gradient is {1 / (1 - c):.6g} times the measured one"
     return Finding(
         "wrong-region",
         tuple(names[region.block] for region in pattern.regions),
-        f"{', '.join(labels)}: every entry is wrong, by {pattern.constant:.6g} times the {what}",
-        {"regions": labels, "constant": pattern.constant, "of": pattern.of},
+        f"{', '.join(labels)}: in every entry {what}",
+        {"regions": labels, "constant": c, "of": pattern.of},
     )

@@ -140,7 +140,7 @@ class Measured:
         """Entries that are certainly wrong by themselves."""
         error = np.abs(self.claimed - self.numeric)
         far = np.flatnonzero(error > np.maximum(10 * self.bar, least))
-        return [one for one in map(self._single, far) if one.is_wrong(relative, least)]
+        return [one for one in map(self._single, far.tolist()) if one.is_wrong(relative, least)]
 
     def _single(self, i: int) -> Single:
         return Single(int(i), *(float(a[i]) for a in (self.claimed, self.numeric, self.bar)))

@@ -59,12 +59,19 @@ class Parameter:
     def shift(
         self, where: tuple[Any, ...], origin: NDArray[Any], weights: NDArray[Any], step: float
     ) -> None:
-        """Set the part `where` to ``origin + step * weights``, arrays of that part's shape."""
+        """Set the part `where` to ``origin + step * weights``, arrays of that part's shape.
+
+        At a step of 0 it is `origin` to the last bit, the sign of a zero included.
+        """
         target = self.array[where]
         for piece in pieces(target):
+            if step == 0:
+                target[piece] = origin[piece]
+                continue
             move = weights[piece].astype(np.float64)
             move *= step
-            target[piece] = np.add(origin[piece], move, out=move)
+            move += origin[piece]
+            target[piece] = move
 
     def round(self, values: Array) -> Array:
         """`values` as this parameter can hold them."""
@@ -97,7 +104,7 @@ class Scalar(Parameter):
     def shift(
         self, where: tuple[Any, ...], origin: NDArray[Any], weights: NDArray[Any], step: float
     ) -> None:
-        self[0] = float(origin[where] + step * weights[where])
+        self[0] = float(origin[where] + step * weights[where]) if step else float(origin[where])
 
     def read(self) -> Array:
         return np.array([self._holder[self._key]], dtype=np.float64)

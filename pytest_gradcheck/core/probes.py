@@ -122,7 +122,13 @@ class Prober:
         return self.scale[block] / self.weight[block]
 
     def read(
-        self, regions: Sequence[Region], row: int, *, target: float, enough: float, skip: Skip = ()
+        self,
+        regions: Sequence[Region],
+        row: int,
+        *,
+        target: float,
+        enough: float = math.inf,
+        skip: Skip = (),
     ) -> Reading:
         """Measure the derivative along one row of weights, over `regions` but those in `skip`.
 
@@ -131,7 +137,7 @@ class Prober:
         target : float
             Error bar aimed at.
         enough : float
-            Error bar that will do where noise dominates.
+            Where noise dominates, more than a few points are spent to get below this.
         """
         weights = [self._without(self.weights(region, row), region, skip) for region in regions]
         longest = min(self.reach(region.block) for region in regions)
@@ -141,19 +147,19 @@ class Prober:
         best = ladder.best()
         if best is not None and math.isfinite(best.uncertainty):
             self.first = best.step / longest
+        if not math.isfinite(found.value):
+            return Reading(0.0, math.inf)
         return Reading(found.value, found.uncertainty, found.noise, found.kink)
 
-    def entry(self, block: int, i: int, *, target: float, enough: float) -> Derivative:
+    def entry(self, block: int, i: int, *, target: float) -> Derivative:
         """Measure the derivative by entry i of a block alone."""
         theta, scale = float(self.origin[block][i]), self.scale[block]
         axis = Axis(self.loss, self.parameters[block], i, theta)
-        return _measure(self._ladder(axis.sample, max(abs(theta), scale)), target, enough)
+        return _measure(self._ladder(axis.sample, max(abs(theta), scale)), target, math.inf)
 
     def _ladder(self, sample: Sample, longest: float) -> Ladder:
         first = self.first * longest
-        return Ladder(
-            sample, self.base, first, noise=self.noise, scale=longest, finest=longest
-        )
+        return Ladder(sample, self.base, first, noise=self.noise, scale=longest, finest=longest)
 
     def expected(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> float:
         """The same derivative as the believed gradient has it."""
@@ -199,11 +205,7 @@ class Prober:
         """Weights of zero where a region meets those that are left out."""
         for other in skip:
             if other.block == region.block:
-                inside = tuple(
-                    slice(max(0, a - low), max(0, b - low))
-                    for (a, b), (low, _) in zip(other.ranges, region.ranges, strict=True)
-                )
-                weights[(*inside, ...)] = 0
+                weights[region.inside(other)] = 0
         return weights
 
     @contextmanager
@@ -249,8 +251,8 @@ class Prober:
 
 def _measure(ladder: Ladder, target: float, enough: float) -> Derivative:
     """Down from the first step as long as that helps, then up as long as rounding is the limit."""
-    for k in (0, -1):
-        ladder.add(k)
+    ladder.add(0)
+    ladder.add(-1)
     stalled, last = False, math.inf
     while len(ladder.rungs) < RUNGS:
         best = ladder.best()
@@ -267,9 +269,8 @@ def _measure(ladder: Ladder, target: float, enough: float) -> Derivative:
         last = known
     found = verdict(ladder, target)
     is_long = best is not None and best.step > LONG * ladder.longest
-    if is_long and SIGMAS * ladder.noise > DROWNED * found.uncertainty * best.step:
-        return fitted(ladder, found, enough) if found.uncertainty > enough else found
-    return found
+    drowned = found.noise > DROWNED * found.uncertainty > DROWNED * enough
+    return fitted(ladder, found, enough) if is_long and drowned else found
 
 
 def _next(ladder: Ladder, known: float, stalled: bool) -> int | None:

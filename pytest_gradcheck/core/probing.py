@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .locate import Part, Search
+from .ladder import SIGMAS
+from .locate import ROWS, Part, Search
 from .located import Found
 from .loss import Loss
 from .measured import NEGLIGIBLE
@@ -24,7 +25,7 @@ from .probed import Probed
 from .probes import Prober, Reading
 from .region import Region
 from .result import Finding
-from .weights import LOOKS, greatest_length, least_length, probes_for
+from .weights import LOOKS, greatest_length, least_length, probes_for, spread
 
 SHARP = 30
 """Error bar aimed at along a probe, as a part of `tol`: what `SPREAD` may multiply."""
@@ -32,6 +33,8 @@ NOISY = 0.3
 """Part of `warn` below which a bound that noise allows is sharp enough."""
 MOST = 2 ** (LOOKS - 1)
 """Multiple of the number of probes that is made, doubling it, where a bound is not."""
+PATIENT = 0.2
+"""Part of an error bar that many points along every probe leave where noise dominates."""
 APART = 1e-3
 """Blocks whose loss moves less than this part of the others' are probed by themselves, unless that
 is far above the noise as well: in common probes the others' steps would be bound by theirs."""
@@ -43,23 +46,38 @@ SEARCH = 2_000
 
 @dataclass(frozen=True)
 class Certificate:
-    """What the probes of one group of blocks prove of the believed gradient."""
+    """What the probes of one group of blocks prove of the believed gradient.
+
+    Attributes
+    ----------
+    errors, bars : ndarray
+        Discrepancies along the probes, and their error bars.
+    noise : ndarray
+        The part of the error bars that is random.
+    """
 
     regions: tuple[Region, ...]
     readings: dict[int, Reading]
     errors: Array
     bars: Array
+    noise: Array
 
     @property
     def clean(self) -> bool:
         return bool(np.all(np.abs(self.errors) <= self.bars))
 
     def most(self, confidence: float) -> float:
-        """Upper bound on the norm of all errors, each times the weight of its block."""
-        length = float(np.linalg.norm(np.abs(self.errors) + self.bars))
+        """Upper bound on the norm of all errors, each times the weight of its block.
+
+        Noise is in the discrepancies already and makes none of them likelier to be small; what
+        the error bars hold beside it is added.
+        """
+        seen = np.maximum(np.abs(self.errors), self.noise / SIGMAS)
+        length = float(np.linalg.norm(seen + self.bars - self.noise))
         return length / least_length(len(self.errors), confidence)
 
     def least(self, confidence: float) -> float:
+        """Lower bound on the same."""
         length = float(np.linalg.norm(np.maximum(np.abs(self.errors) - self.bars, 0.0)))
         return length / greatest_length(len(self.errors), confidence)
 
@@ -128,9 +146,11 @@ class Probing:
                 parameters, claims, weight, rounding, negligible, strict=True
             )
         ]
+        for block in self.blocks:
+            block.most = math.inf if block.claimed.size else 0.0
         self.target = tol / SHARP
-        self.enough = NOISY * warn * 2 * self._spread()
         self.probes = probes_for(confidence)
+        self.enough = NOISY * warn * 2 / spread(MOST * self.probes, confidence)
         self._rows = itertools.count()
         regions = [Region.whole(i, p.shape) for i, p in enumerate(parameters) if p.size]
         noise = self.prober.measure_noise(regions, next(self._rows))
@@ -141,13 +161,11 @@ class Probing:
             self._examine(group)
         return self.blocks
 
-    def _spread(self) -> float:
-        count = probes_for(self.confidence)
-        return least_length(count, self.confidence) / math.sqrt(count)
-
     def _groups(self) -> list[tuple[Region, ...]]:
         """Blocks that are probed together: those to which the loss is about equally sensitive."""
-        tested = [i for i, block in enumerate(self.blocks) if block.is_finite and block.claimed.size]
+        tested = [
+            i for i, block in enumerate(self.blocks) if block.is_finite and block.claimed.size
+        ]
         tested.sort(key=lambda i: -self.prober.reach(i))
         ample = self.prober.noise / (self.target * APART)
         groups: list[list[int]] = []
@@ -166,7 +184,6 @@ class Probing:
         search = Search(
             self.prober,
             target=self.target,
-            enough=self.enough,
             limit=min(self.limit, self.prober.loss.evaluations + SEARCH),
             rng=self.rng,
         )
@@ -183,29 +200,50 @@ class Probing:
 
     def _certify(self, group: tuple[Region, ...], found: Found) -> Certificate:
         """Probe the believed gradient; sooner done where it is contradicted."""
+        certificate = self._probe(group, found, enough=math.inf)
+        relative_error = certificate.most(self.confidence) / 2
+        if certificate.clean and self.warn < relative_error < self.warn / PATIENT:
+            certificate = self._probe(group, found, enough=self.enough)
+        return certificate
+
+    def _probe(self, group: tuple[Region, ...], found: Found, enough: float) -> Certificate:
         readings: dict[int, Reading] = {}
         errors: list[float] = []
-        bars: list[float] = []
+        wanted, target = self.probes, self.target
         claim_bar = self.prober.claim_bar(group)
-        wanted = self.probes
-        target = self.target
         while len(readings) < wanted:
             row = next(self._rows)
-            reading = self.prober.read(
-                group, row, target=target, enough=self.enough, skip=found.skip
-            )
+            reading = self.prober.read(group, row, target=target, enough=enough, skip=found.skip)
             self.kinked |= reading.kink
-            target = max(target, reading.bar) if len(readings) == 0 else target
             readings[row] = reading
             errors.append(self.prober.expected(group, row, found.skip) - reading.value)
-            bars.append(reading.bar + claim_bar)
-            so_far = Certificate(group, readings, np.array(errors), np.array(bars))
-            if self.kinked or (not so_far.clean and len(readings) >= 3):
+            target = max(target, min(reading.bar for reading in readings.values()))
+            so_far = Certificate(
+                group,
+                readings,
+                np.array(errors),
+                np.array([r.bar for r in readings.values()]) + claim_bar,
+                np.array([r.noise for r in readings.values()]),
+            )
+            if self.kinked or (not so_far.clean and len(readings) >= ROWS):
+                break
+            if not math.isfinite(reading.bar):
+                self.findings.append(self._unprobed(group))
                 break
             coarse = so_far.most(self.confidence) / 2 > NOISY * self.warn
             if len(readings) == wanted < MOST * self.probes and coarse:
                 wanted *= 2
         return so_far
+
+    def _unprobed(self, group: tuple[Region, ...]) -> Finding:
+        names = tuple(self.blocks[region.block].parameter.name for region in group)
+        return Finding(
+            "unprobed",
+            names,
+            f"{', '.join(names)} cannot be probed: the loss is not finite a small step away along"
+            " random directions. Are there entries of very different magnitude, or at the edge of"
+            ' its domain? Check it entry by entry with mode="exhaustive"',
+        )
 
     def _record(self, group: tuple[Region, ...], certificate: Certificate, found: Found) -> None:
         """What was found and proved, block by block."""
@@ -218,11 +256,13 @@ class Probing:
             block.error = error / block.weight
         for (i, j), measured in found.entries.items():
             self.blocks[i].entries[j] = measured
+        for region in [*found.skip, *(r for p in found.patterns for r in p.regions)]:
+            self.blocks[region.block].told = True
         for wrong in found.throughout:
             block, part = self.blocks[wrong.region.block], wrong.readings
             count = len(part.errors)
             typical = float(np.sqrt(np.mean(part.errors**2))) / block.weight
-            apart = Certificate(group, {}, part.errors, part.bars)
+            apart = Certificate(group, {}, part.errors, part.bars, np.zeros(count))
             block.least = math.hypot(block.least, apart.least(self.confidence) / block.weight)
             block.error = math.hypot(block.error, typical)
             block.most = math.hypot(block.most, apart.most(self.confidence) / block.weight)

@@ -85,7 +85,7 @@ class Saved:
     def origin(self, parameter: Parameter) -> Array:
         """The values of one of the parameters, flat: without a copy where that can be."""
         for own, values in zip(self._parameters, self._values, strict=True):
-            if own is parameter and isinstance(values, np.ndarray) and values.dtype == np.float64:
+            if own is parameter and isinstance(values, np.ndarray):
                 return values.reshape(-1)
         return parameter.read()
 

@@ -45,9 +45,15 @@ class Region:
         """Index that takes a view of this part out of an array of the parameter's shape."""
         return (*(slice(low, high) for low, high in self.ranges), ...)
 
+    def inside(self, other: Region) -> tuple[Any, ...]:
+        """Index, in this part, of what it has in common with another part of the parameter."""
+        pairs = zip(other.ranges, self.ranges, strict=True)
+        return (*(slice(max(0, a - low), max(0, b - low)) for (a, b), (low, _) in pairs), ...)
+
     def of(self, flat: NDArray[Any]) -> NDArray[Any]:
         """The part of a flat array of the parameter's size, as a view."""
-        return flat.reshape(self.shape)[self.where]
+        part: NDArray[Any] = flat.reshape(self.shape)[self.where]
+        return part
 
     def narrowed(self, axis: int, low: int, high: int) -> Region:
         """The same with another range along one axis."""

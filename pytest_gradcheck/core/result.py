@@ -93,6 +93,11 @@ class Block:
     numeric_norm: float
 
     @property
+    def bound(self) -> float:
+        """Upper end of the error bar."""
+        return self.relative_error + self.uncertainty
+
+    @property
     def size(self) -> int:
         size = 1
         for length in self.shape:
@@ -136,6 +141,21 @@ class Result:
     seconds: float
     title: str = "loss"
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def bound(self) -> float:
+        """Upper end of the error bar: the relative error is at most this."""
+        return self.relative_error + self.uncertainty
+
+    @property
+    def by_probes(self) -> bool:
+        """Whether random directions were measured rather than every entry."""
+        return bool(self.settings.get("mode") == "probe")
+
+    @property
+    def confidence(self) -> float:
+        """Probability with which `bound` holds, of the whole and of every block."""
+        return float(self.settings.get("confidence", 1.0)) if self.by_probes else 1.0
 
     @property
     def size(self) -> int:

@@ -39,9 +39,14 @@ def draw(seed: int, row: int, block: int, size: int) -> Weights:
 def probes_for(confidence: float) -> int:
     """Number of probes whose bound is worth its name at a confidence below 1."""
     count = 1
-    while math.sqrt(count) / least_length(count, confidence) > SPREAD:
+    while spread(count, confidence) > SPREAD:
         count += 1
     return count
+
+
+def spread(count: int, confidence: float) -> float:
+    """Factor by which the bound lies above the error bars of `count` probes that all agree."""
+    return math.sqrt(count) / least_length(count, confidence)
 
 
 def least_length(count: int, confidence: float) -> float:

@@ -15,9 +15,12 @@ def failure(result: Result) -> list[str]:
     """The message of a failed check: verdict, worst entries, parameters, what to do next."""
     lines = [headline(result), "", overview(result)]
     lines += _section(findings(result))
-    lines += _section(entry_table(result.worst, result.size))
+    lines += _section(entry_table(result))
     lines += _section(block_table(result.blocks))
-    return [*lines, "", *next_steps(result)]
+    lines += _section(next_steps(result))
+    if result.by_probes:
+        lines.append(f"The same random directions again: seed={result.settings['seed']}.")
+    return lines
 
 
 def warning(result: Result) -> list[str]:
@@ -25,9 +28,9 @@ def warning(result: Result) -> list[str]:
     first = headline(result)
     lines = [first, overview(result)]
     lines += [line for line in findings(result) if line.partition(": ")[2] not in first]
-    doubted = any(finding.name == "wrong-entry" for finding in result.findings)
+    doubted = any(finding.name.startswith("wrong-") for finding in result.findings)
     if doubted or any(block.status == "warn" for block in result.blocks):
-        lines += entry_table(result.worst[:SHORT], result.size)
+        lines += entry_table(result, SHORT)
     return lines
 
 
@@ -36,6 +39,10 @@ def headline(result: Result) -> str:
     doubts = [f for f in result.findings if f.name in ("not-finite",)]
     if doubts:
         return doubts[0].message
+    regions = [finding for finding in result.findings if finding.name == "wrong-region"]
+    if regions:
+        more = f" and {len(regions) - 1} more regions" if len(regions) > 1 else ""
+        return f"{regions[0].message}{more} ({result.title}: {_judgement(result)})"
     if all(block.status == "pass" for block in result.blocks) and result.findings:
         causes = [f for f in result.findings if f.name not in result.settings.get("allow", ())]
         return f"{result.title}: {(causes or result.findings)[0].message}"
@@ -58,18 +65,25 @@ def _telling_digits(entry: Entry) -> int:
 
 def overview(result: Result) -> str:
     """Verdict, size and cost in one line."""
+    error = measured(result.relative_error, result.uncertainty)
+    if result.by_probes and result.status == "pass":
+        error = f"at most {result.bound:.1e} with confidence {_sure(result.confidence)}"
     return (
-        f"{result.title}: {_judgement(result)}, relative error"
-        f" {measured(result.relative_error, result.uncertainty)} over {result.size} parameters;"
-        f" {result.evaluations} evaluations of the loss in {result.seconds:.2g} s"
+        f"{result.title}: {_judgement(result)}, relative error {error} over {result.size}"
+        f" parameters; {result.evaluations} evaluations of the loss in {result.seconds:.2g} s"
     )
+
+
+def _sure(confidence: float) -> str:
+    """``1 - 1e-06``, or ``0.99`` where that can be read."""
+    return f"{confidence:g}" if confidence < 0.999 else f"1 - {1 - confidence:.0e}"
 
 
 def _judgement(result: Result) -> str:
     if result.status != "warn":
         return result.status
     worst = max((b.relative_error for b in result.blocks), default=0.0)
-    if any(finding.name == "wrong-entry" for finding in result.findings):
+    if any(finding.name.startswith("wrong-") for finding in result.findings):
         return "warn, suspect"
     if all(block.status == "pass" for block in result.blocks):
         return "warn"
@@ -88,8 +102,12 @@ def findings(result: Result) -> list[str]:
     return [f"{finding.name}: {finding.message}" for finding in result.findings]
 
 
-def entry_table(entries: Sequence[Entry], size: int) -> list[str]:
+def entry_table(result: Result, count: int | None = None) -> list[str]:
     """The worst entries, worst first, and how many were left out."""
+    entries, size = result.worst[:count], result.size
+    where = ", seen along random directions only" if result.by_probes else ""
+    if not entries:
+        return []
     digits = max([8, *(_telling_digits(entry) for entry in entries[:1])])
     rows = [("entry", "analytic", "numeric", "error", "± ", "share")]
     rows += [
@@ -105,7 +123,7 @@ def entry_table(entries: Sequence[Entry], size: int) -> list[str]:
     ]
     lines = _aligned(rows)
     left_out = size - len(entries)
-    return lines + ([f"({left_out} more entries)"] if left_out else [])
+    return lines + ([f"({left_out} more entries{where})"] if left_out else [])
 
 
 def block_table(blocks: Sequence[Block]) -> list[str]:

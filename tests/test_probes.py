@@ -1,0 +1,447 @@
+"""Probe mode through the public interface: what it proves, what it finds, what it leaves alone."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_gradcheck import SettingsError, SubjectError, check
+from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length, probes_for
+from pytest_gradcheck.report.text import failure, warning
+
+
+class Network:
+    """Dense layers, cross-entropy, an L2 term; `spoil` makes the gradient wrong."""
+
+    def __init__(self, sizes=(30, 40, 5), activation="tanh", seed=0, decay=1e-3, bias=0.1):
+        rng = np.random.default_rng(seed)
+        self.activation, self.decay, self.spoil = activation, decay, lambda grads: None
+        self.params = {}
+        for i, (a, b) in enumerate(pairwise(sizes), 1):
+            self.params[f"W{i}"] = rng.standard_normal((a, b)) / np.sqrt(a)
+            self.params[f"b{i}"] = bias * rng.standard_normal(b)
+        self.layers = len(sizes) - 1
+        self.X = rng.standard_normal((16, sizes[0]))
+        self.y = rng.integers(0, sizes[-1], 16)
+
+    def forward(self):
+        outputs = [self.X]
+        for i in range(1, self.layers + 1):
+            z = outputs[-1] @ self.params[f"W{i}"] + self.params[f"b{i}"]
+            if i < self.layers:
+                z = np.tanh(z) if self.activation == "tanh" else np.maximum(z, 0.0)
+            outputs.append(z)
+        return outputs
+
+    def loss(self):
+        z = self.forward()[-1]
+        log_p = z - np.log(np.sum(np.exp(z), axis=1, keepdims=True))
+        decay = 0.5 * self.decay * sum(np.sum(self.params[k] ** 2) for k in self.matrices)
+        return -np.mean(log_p[np.arange(len(self.y)), self.y]) + decay
+
+    @property
+    def matrices(self):
+        return [name for name in self.params if name.startswith("W")]
+
+    def grads(self):
+        outputs = self.forward()
+        delta = np.exp(outputs[-1])
+        delta /= np.sum(delta, axis=1, keepdims=True)
+        delta[np.arange(len(self.y)), self.y] -= 1
+        delta /= len(self.y)
+        grads = {}
+        for i in range(self.layers, 0, -1):
+            a = outputs[i - 1]
+            grads[f"W{i}"] = a.T @ delta + self.decay * self.params[f"W{i}"]
+            grads[f"b{i}"] = delta.sum(axis=0)
+            slope = 1 - a**2 if self.activation == "tanh" else a > 0
+            delta = (delta @ self.params[f"W{i}"].T) * slope
+        grads = {name: grads[name] for name in self.params}
+        self.spoil(grads)
+        return grads
+
+
+def probe(network, **settings):
+    return check(network, mode="probe", **settings)
+
+
+def wrong(result):
+    """Labels of the entries that are certainly wrong."""
+    return {entry.label for entry in result.worst if entry.error > entry.uncertainty}
+
+
+def regions(result):
+    found = [f for f in result.findings if f.name == "wrong-region"]
+    return [label for finding in found for label in finding.evidence["regions"]]
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("seed", range(5))
+def test_correct_gradient_passes_with_a_bound_at_little_cost(activation, seed):
+    result = probe(Network(activation=activation, seed=seed), seed=seed)
+    assert result.status == "pass"
+    assert not result.findings
+    assert result.bound < 1e-7
+    assert all(block.bound < 1e-7 for block in result.blocks)
+    assert result.confidence == 1 - 1e-6
+    assert result.evaluations <= 45
+
+
+def test_cost_does_not_grow_with_the_number_of_parameters_or_of_names():
+    class Named:
+        def __init__(self, names, size):
+            rng = np.random.default_rng(0)
+            self.params = {f"p{i}": rng.standard_normal(size) for i in range(names)}
+
+        def loss(self):
+            return sum(float(np.sum(np.cos(p))) for p in self.params.values())
+
+        def grads(self):
+            return {name: -np.sin(p) for name, p in self.params.items()}
+
+    few = [probe(Named(names, 20_000 // names)).evaluations for names in (5, 500)]
+    many = probe(Named(5, 40_000)).evaluations
+    assert max(*few, many) <= 1.2 * min(*few, many)
+
+
+def test_auto_probes_above_a_number_of_parameters():
+    small, large = Network((10, 10, 3)), Network((60, 80, 5))
+    assert check(small).settings["mode"] == "exhaustive"
+    assert check(large).settings["mode"] == "probe"
+    assert check(small, max_evaluations=100).settings["mode"] == "probe"
+    with pytest.raises(SettingsError, match="max_evaluations=100"):
+        check(small, mode="exhaustive", max_evaluations=100)
+
+
+@pytest.mark.parametrize("refine", [{"refine": False}, {"scheme": "forward"}])
+def test_probes_are_not_the_textbook(refine):
+    with pytest.raises(SettingsError, match="probe"):
+        check(Network(), mode="probe", **refine)
+    assert check(Network((60, 80, 5)), **refine).settings["mode"] == "exhaustive"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_single_wrong_entry_is_named(seed):
+    network = Network(seed=seed)
+
+    def spoil(grads):
+        grads["W1"][3, 7] += 0.01 * np.mean(np.abs(grads["W1"]))
+
+    network.spoil = spoil
+    result = probe(network, seed=seed)
+    assert wrong(result) == {"W1[3, 7]"}
+    assert result.status == "warn"
+    assert result.evaluations <= 80
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ten_entries_with_the_wrong_sign_are_named(seed):
+    network, rng = Network(seed=seed), np.random.default_rng(seed)
+    flat = rng.choice(30 * 40, 10, replace=False)
+
+    def spoil(grads):
+        grads["W1"].reshape(-1)[flat] *= -1
+
+    network.spoil = spoil
+    result = probe(network, seed=seed)
+    assert wrong(result) == {f"W1[{i // 40}, {i % 40}]" for i in flat}
+    assert result.evaluations <= 400
+
+
+def test_two_entries_exchanged_do_not_cancel():
+    network = Network()
+
+    def spoil(grads):
+        w = grads["W1"]
+        w[0, 0], w[5, 5] = w[5, 5], w[0, 0]
+
+    network.spoil = spoil
+    for seed in range(10):
+        assert wrong(probe(network, seed=seed)) == {"W1[0, 0]", "W1[5, 5]"}
+
+
+def test_a_doubled_row_is_told_as_that_row():
+    network = Network()
+
+    def spoil(grads):
+        grads["W1"][3] *= 2
+
+    network.spoil = spoil
+    result = probe(network)
+    assert regions(result) == ["W1[3, :]"]
+    assert "2 times the measured" in failure(result)[0]
+    assert all(entry.label.startswith("W1[3, ") for entry in result.worst)
+    assert result.evaluations <= 150
+
+
+def test_a_column_that_was_never_written_is_told_as_that_column():
+    network = Network()
+
+    def spoil(grads):
+        grads["W1"][:, 7] = 0
+
+    network.spoil = spoil
+    result = probe(network)
+    assert regions(result) == ["W1[:, 7]"]
+    assert result.status == "fail"
+    passed = {block.name: block.status for block in result.blocks if block.name != "W1"}
+    assert set(passed.values()) == {"pass"}
+
+
+def test_a_forgotten_regularisation_term_is_told_of_whole_blocks():
+    network = Network()
+
+    def spoil(grads):
+        for name in network.matrices:
+            grads[name] -= network.decay * network.params[name]
+
+    network.spoil = spoil
+    result = probe(network)
+    assert regions(result) == ["all of W1", "all of W2"]
+    finding = next(f for f in result.findings if f.name == "wrong-region")
+    assert finding.evidence["of"] == "parameter"
+    assert finding.evidence["constant"] == pytest.approx(-network.decay, rel=1e-4)
+    assert result.evaluations <= 150
+
+
+def test_a_block_that_is_wrong_in_no_pattern_is_told_as_a_whole():
+    network = Network()
+
+    def spoil(grads):
+        grads["W2"][...] = np.random.default_rng(1).permutation(grads["W2"])
+
+    network.spoil = spoil
+    result = probe(network)
+    assert regions(result) == ["all of W2"]
+    block = next(block for block in result.blocks if block.name == "W2")
+    assert block.status == "fail"
+    assert block.bound <= 1
+
+
+def test_a_gradient_claimed_to_be_zero_is_seen():
+    network = Network()
+
+    def spoil(grads):
+        grads["b1"][...] = 0
+
+    network.spoil = spoil
+    result = probe(network)
+    assert regions(result) == ["all of b1"]
+    assert next(b for b in result.blocks if b.name == "b1").relative_error > 0.99
+
+
+def test_blocks_many_orders_of_magnitude_apart_are_all_seen():
+    rng = np.random.default_rng(0)
+    params = {"large": 1e6 * rng.standard_normal(100), "small": 1e-6 * rng.standard_normal(80)}
+
+    def loss(p):
+        return float(np.sum(np.cos(p["large"] * 1e-6)) + np.sum(np.exp(p["small"] * 1e6)))
+
+    def grads(p):
+        return {
+            "large": -np.sin(p["large"] * 1e-6) * 1e-6,
+            "small": np.exp(p["small"] * 1e6) * 1e6,
+        }
+
+    def with_sign(p):
+        wrong = grads(p)
+        wrong["large"][7] *= -1
+        return wrong
+
+    assert check(loss=loss, grads=grads, params=params, mode="probe").status == "pass"
+    result = check(loss=loss, grads=with_sign, params=params, mode="probe")
+    assert wrong(result) == {"large[7]"}
+
+
+def test_budget_ends_the_search_and_says_so():
+    network, rng = Network(), np.random.default_rng(0)
+
+    def spoil(grads):
+        grads["W1"].reshape(-1)[rng.choice(1200, 100, replace=False)] *= -1
+
+    network.spoil = spoil
+    result = probe(network, max_evaluations=200)
+    assert result.status == "fail"
+    ended = next(f for f in result.findings if f.name == "search-ended")
+    assert "worst among what was searched" in ended.message
+    assert result.evaluations <= 220
+
+
+def test_kinks_at_the_point_are_left_for_a_displaced_one():
+    network = Network(activation="relu", bias=0)
+    network.X[0] = 0  # puts every unit of the first layer exactly at its kink
+    before = {name: value.tobytes() for name, value in network.params.items()}
+    result = probe(network)
+    assert result.status == "pass"
+    assert [finding.name for finding in result.findings] == ["kink"]
+    assert "moved by" in result.findings[0].message
+    assert before == {name: value.tobytes() for name, value in network.params.items()}
+
+    def spoil(grads):
+        grads["W1"] *= 2
+
+    network.spoil = spoil
+    assert regions(probe(network)) == ["all of W1"]
+
+
+def test_same_seed_same_result():
+    network = Network()
+
+    def spoil(grads):
+        grads["W1"][3, 7] *= 2
+
+    network.spoil = spoil
+    first, second, other = (probe(network, seed=seed) for seed in (3, 3, 4))
+    drop = {"seconds": 0}
+    assert first.as_dict() | drop == second.as_dict() | drop
+    assert first.as_dict() | drop != other.as_dict() | drop
+    assert first.settings["seed"] == 3
+    assert "seed=3" in failure(first)[-1]
+
+
+def test_parameters_stand_to_the_last_bit_whatever_they_are():
+    rng = np.random.default_rng(0)
+    params = {
+        "strided": np.ones((60, 3), order="F")[::2],
+        "single": rng.standard_normal(40).astype(np.float32),
+        "long": rng.standard_normal(10).astype(np.longdouble) / 3,
+        "zeros": np.array([-0.0, 0.0, 1.0]),
+        "empty": np.zeros((0, 3)),
+        "scalar": -0.5,
+    }
+    before = {k: np.asarray(v).tobytes() for k, v in params.items()}
+
+    def loss(p):
+        return float(sum(np.sum(np.asarray(v, float) ** 2) for v in p.values()))
+
+    def grads(p):
+        return {k: 2 * np.asarray(v) for k, v in p.items()}
+
+    result = check(loss=loss, grads=grads, params=params, mode="probe")
+    assert result.status == "pass"
+    assert before == {k: np.asarray(v).tobytes() for k, v in params.items()}
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_parameters_stand_when_the_loss_raises(error):
+    for call in range(1, 40, 3):
+        network, calls = Network(), [0]
+        before = {name: value.tobytes() for name, value in network.params.items()}
+
+        def failing(calls=calls, call=call, network=network):
+            calls[0] += 1
+            if calls[0] == call:
+                raise error("here")
+            return Network.loss(network)
+
+        network.loss = failing
+        try:
+            probe(network)
+        except error:
+            pass
+        else:
+            assert calls[0] < call
+        assert before == {name: value.tobytes() for name, value in network.params.items()}
+
+
+def test_parameters_that_the_loss_does_not_read_are_refused():
+    held = np.ones(50)
+    with pytest.raises(SubjectError, match="does not reach the loss"):
+        check(
+            loss=lambda p: float(np.sum(held**2) + np.sum(p["b"] ** 2)),
+            grads=lambda p: {"a": 2 * held, "b": 2 * p["b"]},
+            params={"a": held.copy(), "b": np.ones(3)},
+            mode="probe",
+        )
+
+
+def test_a_loss_that_is_not_finite_nearby_never_passes():
+    x = 10 ** np.random.default_rng(0).uniform(-8, 8, 300)
+    result = check(
+        loss=lambda p: float(np.sum(np.sqrt(p))),
+        grads=lambda p: 0.5 / np.sqrt(p),
+        params=x,
+        mode="probe",
+    )
+    assert result.status == "warn"
+    assert "unprobed" in [finding.name for finding in result.findings]
+
+
+def test_a_nan_in_the_claim_fails():
+    network = Network()
+
+    def spoil(grads):
+        grads["b1"][3] = np.nan
+
+    network.spoil = spoil
+    result = probe(network)
+    assert result.status == "fail"
+    assert "not-finite" in [finding.name for finding in result.findings]
+
+
+def test_pass_says_what_was_proved():
+    lines = warning(probe(Network(seed=1), confidence=0.99))
+    assert "with confidence 0.99" in lines[1]
+    assert "with confidence 1 - 1e-06" in warning(probe(Network(seed=1)))[1]
+
+
+@pytest.mark.parametrize("confidence", [0, 0.4, 1, 1.5, "high", True])
+def test_impossible_confidence(confidence):
+    with pytest.raises(SettingsError, match="confidence"):
+        check(Network(), confidence=confidence)
+
+
+@pytest.mark.parametrize("name", ["max_evaluations", "seed"])
+@pytest.mark.parametrize("value", [-1, 1.5, True, "many"])
+def test_impossible_whole_numbers(name, value):
+    with pytest.raises(SettingsError, match=name):
+        check(Network(), **{name: value})
+
+
+class TestWeights:
+    def test_mean_0_variance_1_and_no_pattern(self):
+        v = UNIT * draw(1, 2, 3, 1_000_000).astype(float)
+        assert abs(v.mean()) < 5e-3
+        assert v.var() == pytest.approx(1, rel=5e-3)
+        assert abs(np.corrcoef(v[:-1], v[1:])[0, 1]) < 5e-3
+        assert np.max(np.abs(v)) <= math.sqrt(3)
+
+    def test_the_same_again_and_different_by_row_and_block(self):
+        assert np.array_equal(draw(1, 2, 3, 101), draw(1, 2, 3, 101))
+        for other in ((2, 2, 3), (1, 3, 3), (1, 2, 4)):
+            assert not np.array_equal(draw(1, 2, 3, 101), draw(*other, 101))
+
+    def test_more_confidence_takes_more_probes(self):
+        counts = [probes_for(c) for c in (0.9, 0.999, 1 - 1e-6, 1 - 1e-9)]
+        assert counts == sorted(counts)
+        assert counts[2] == 4
+
+    @given(
+        st.integers(0, 2**32 - 1),
+        st.sampled_from(["single", "pair", "exchanged", "dense", "ramp", "signs"]),
+        st.sampled_from([0.9, 0.99]),
+    )
+    def test_lengths_hold_as_often_as_they_say(self, seed, kind, confidence):
+        """For any error: k readings are seldom shorter, and seldom longer, than is said."""
+        rng = np.random.default_rng(seed)
+        e = {
+            "single": np.eye(1, 20)[0],
+            "pair": np.r_[1.0, 1e-3, np.zeros(18)],
+            "exchanged": np.r_[1.0, -1.0, np.zeros(18)],
+            "dense": rng.standard_normal(20),
+            "ramp": np.arange(20.0),
+            "signs": rng.choice([-1.0, 1.0], 20),
+        }[kind]
+        e /= np.linalg.norm(e)
+        trials, count = 400, 4
+        v = UNIT * draw(seed, 0, 0, trials * count * 20).astype(float)
+        lengths = np.linalg.norm(v.reshape(trials, count, 20) @ e, axis=1)
+        # five standard deviations of a binomial above what is promised
+        allowed = trials * (1 - confidence) + 5 * math.sqrt(trials * (1 - confidence))
+        assert np.sum(lengths < least_length(count, confidence)) <= allowed
+        assert np.sum(lengths > greatest_length(count, confidence)) <= allowed
