@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .parameters import Array
 from .probes import Prober
-from .region import Region, pieces
+from .region import PIECE, Region, pieces
 from .weights import UNIT
 
 CANDIDATES = 3
@@ -55,26 +56,32 @@ def entries(
     prober: Prober, regions: Sequence[Region], readings: Readings
 ) -> list[tuple[Region, int, float]]:
     """Single entries whose error alone explains the readings: region, flat position, error."""
-    found: list[tuple[float, Region, int]] = []
+    found: list[tuple[float, Region, int, Array]] = []
     y = readings.errors / readings.bars
     for region in regions:
-        scale = UNIT * prober.weight[region.block]
+        unit = UNIT * prober.weight[region.block]
         rows = [prober.weights(region, row).reshape(-1) for row in readings.rows]
-        for piece in pieces(rows[0]):
-            x = np.stack([row[piece] for row in rows]) * (scale / readings.bars)[:, None]
-            square = np.einsum("ri,ri->i", x, x)
-            cosine = np.abs(y @ x) / np.sqrt(np.where(square > 0, square, np.inf))
-            start = 0 if piece is ... else piece.start
-            for i in np.argsort(cosine)[-CANDIDATES:]:
-                found.append((float(cosine[i]), region, start + int(i)))
+        for start in range(0, region.size, PIECE):
+            x = np.stack([row[start : start + PIECE] for row in rows]).astype(np.float64)
+            scaled = x * (1 / readings.bars)[:, None]
+            length = np.sqrt(np.einsum("ri,ri->i", scaled, scaled))
+            cosine = np.abs(y @ scaled) / np.where(length > 0, length, np.inf)
+            for i in _largest(cosine, CANDIDATES + 1):
+                found.append((float(cosine[i]), region, start + int(i), unit * x[:, i]))
         found = sorted(found, key=lambda item: -item[0])[: CANDIDATES + 1]
     explaining = []
-    for _, region, i in found:
-        products = np.array([prober.weights(region, row).reshape(-1)[i] for row in readings.rows])
-        constant, explains = readings.explained_by(products * (UNIT * prober.weight[region.block]))
+    for _, region, i, products in found:
+        constant, explains = readings.explained_by(products)
         if explains:
             explaining.append((region, i, constant))
     return explaining if len(explaining) <= CANDIDATES else []
+
+
+def _largest(values: Array, count: int) -> NDArray[np.intp]:
+    """Indices of the largest values, in no order."""
+    if len(values) <= count:
+        return np.arange(len(values))
+    return np.argpartition(values, -count)[-count:]
 
 
 def pattern(prober: Prober, regions: Sequence[Region], readings: Readings) -> Pattern | None:
@@ -136,4 +143,4 @@ def _closest(products: Array, readings: Readings) -> list[int]:
     x, y = products / readings.bars[:, None], readings.errors / readings.bars
     length: Array = np.linalg.norm(x, axis=0)
     cosine = np.abs(y @ x) / np.where(length > 0, length, np.inf)
-    return [int(i) for i in np.argsort(cosine)[-CANDIDATES:]]
+    return [int(i) for i in _largest(cosine, CANDIDATES)]

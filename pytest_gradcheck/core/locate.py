@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class Part:
     regions: tuple[Region, ...]
     readings: dict[int, Reading]
     sparse: bool = False
+    known: dict[tuple[int, int], Readings] = field(default_factory=dict, compare=False)
 
     @property
     def size(self) -> int:
@@ -109,10 +110,16 @@ class Search:
 
     def _readings(self, part: Part) -> Readings:
         rows = list(part.readings)
+        state = (self.prober.corrections, len(rows))
+        if state in part.known:
+            return part.known[state]
         expected = [self.prober.expected(part.regions, row, self.found.skip) for row in rows]
         errors = np.array(expected) - [part.readings[row].value for row in rows]
         bars = np.array([part.readings[row].bar for row in rows])
-        return Readings(rows, errors, bars + self.prober.claim_bar(part.regions))
+        known = Readings(rows, errors, bars + self.prober.claim_bar(part.regions))
+        part.known.clear()
+        part.known[state] = known
+        return known
 
     def _examine(self, part: Part) -> None:
         """Explain the heaviest part, or divide it; it leaves the heap when that is done."""

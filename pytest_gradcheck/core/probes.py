@@ -90,6 +90,8 @@ class Prober:
         Scale of the weights of each block.
     noise : float
         Standard deviation of one value of the loss, as far as it is known.
+    corrections : int
+        How often the believed gradient was changed.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Prober:
         self.origin, self.rounding = origin, rounding
         self.claimed, self.gradient = gradient, list(gradient)
         self.weight, self.seed = weight, seed
+        self.corrections = 0
         self.scale = [scale_of(theta) for theta in origin]
         self.first = FIRST_STEP
 
@@ -196,6 +199,7 @@ class Prober:
 
     def _own(self, block: int) -> Array:
         """The believed gradient of a block, in an array that is not the claim's."""
+        self.corrections += 1
         if self.gradient[block] is self.claimed[block]:
             self.gradient[block] = self.claimed[block].copy()
         return self.gradient[block]
