@@ -16,6 +16,7 @@ from .line import Line
 from .loss import Loss
 from .parameters import Array, Parameter
 from .problem import Problem, Saved
+from .region import pieces
 from .result import Finding
 from .state import State
 
@@ -122,12 +123,17 @@ def _rounding(claim: NDArray[Any], parameter: Parameter) -> float:
     came from there.  Numbers such as 0.5 or 3 are exact in any precision and say nothing.
     """
     precisions = [np.finfo(claim.dtype), np.finfo(parameter.dtype)]
-    with np.errstate(over="ignore", invalid="ignore"):
-        single = claim.astype(np.float32)
-        half = single.astype(np.float16)
-    if np.array_equal(single, claim) and not np.array_equal(half, single):
+    if _fits(claim, np.float32) and not _fits(claim, np.float16):
         precisions.append(np.finfo(np.float32))
     return max(float(precision.eps) / 2 for precision in precisions)
+
+
+def _fits(claim: NDArray[Any], precision: type[np.floating[Any]]) -> bool:
+    """Whether every number can be written in a lower precision."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return all(
+            np.array_equal(claim[piece].astype(precision), claim[piece]) for piece in pieces(claim)
+        )
 
 
 def _nondeterministic(

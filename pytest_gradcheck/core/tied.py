@@ -20,7 +20,9 @@ class Group:
 
     def total(self, gradients: list[NDArray[Any]]) -> NDArray[Any]:
         """The flat gradient of the shared memory: its members' summed, as an optimiser would."""
-        total: NDArray[Any] = gradients[self.members[0]].reshape(-1).copy()
+        total: NDArray[Any] = gradients[self.members[0]].reshape(-1)
+        if len(self.members) > 1:
+            total = total.copy()
         for member, order in zip(self.members[1:], self.orders[1:], strict=True):
             part = gradients[member].reshape(-1)
             total += part if order is None else part[order]
