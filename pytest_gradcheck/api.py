@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import adapters as builtin_adapters
-from .adapters.functions import Functions
+from . import adapters as builtin
 from .core.check import run_check
 from .core.problem import Problem
 from .core.result import Result
-from .errors import SubjectError
+from .findings import explain
 from .settings import Settings, merge
 
 Adapter = Callable[[Any, tuple[Any, ...], Settings], "Problem | None"]
@@ -23,24 +22,27 @@ def check(
     grads: Any = None,
     params: Any = None,
     adapters: Iterable[Adapter] = (),
-    **settings: Any,
+    **further: Any,
 ) -> Result:
     """Compare the claimed gradient of an object, or of plain functions, with differences.
 
     Parameters
     ----------
     subject : object
-        Anything with the hooks `params`, `grads` and `loss`.
+        Anything with the hooks `params`, `grads` and `loss`; a module of a framework, or a
+        function of its tensors, whose gradients are those of the framework.
     *args
-        Passed to ``loss(*args)`` and ``grads(*args)``.
+        Passed to ``loss(*args)`` and ``grads(*args)``, or to the module or function.
     loss, grads, params : callable, callable, structure of arrays
         Instead of `subject`: functions of the parameters, and the point at which to check.
-        `grads` may be left out where `loss` returns ``(loss, grads)``.
+        `grads` may be left out where `loss` returns ``(loss, grads)``.  With a module, `loss`
+        makes one number of what it returns.
     adapters : iterable of callable
         Tried before the built-in ones: ``adapter(subject, args, settings)`` returns a `Problem`
         or None.
-    **settings
-        See `Settings`.
+    **further
+        `jac`, `vjp`, `jvp`, `hess`, `hvp`, `bounds` and SciPy's `args` beside plain functions (see
+        `adapters.functions.Functions`), `kwargs` beside a module; settings (see `Settings`).
 
     Returns
     -------
@@ -54,30 +56,12 @@ def check(
     SubjectError
         For an object that cannot be checked as it stands.
     """
+    words, settings = builtin.divided(further)
     resolved = merge(settings)
-    subject, args = as_subject(subject, args, loss=loss, grads=grads, params=params)
-    for adapter in (*adapters, builtin_adapters.adapt):
+    words |= {"loss": loss, "grads": grads, "params": params}
+    subject, args = builtin.as_subject(subject, args, words)
+    for adapter in (*adapters, builtin.adapt):
         problem = adapter(subject, args, resolved)
         if problem is not None:
-            return run_check(problem, resolved)
+            return run_check(problem, resolved, explain=explain)
     raise AssertionError("the built-in adapters take everything or raise")
-
-
-def as_subject(
-    subject: Any, args: tuple[Any, ...], *, loss: Any, grads: Any, params: Any
-) -> tuple[Any, tuple[Any, ...]]:
-    """One subject, whether it came as an object or as plain functions.
-
-    Raises
-    ------
-    SubjectError
-        If both were given.
-    """
-    if loss is None and grads is None and params is None:
-        return subject, args
-    if subject is not None and (callable(subject) or hasattr(subject, "params")):
-        raise SubjectError(
-            "give either an object or loss=, grads= and params=, not both"
-            f" (got an object of type {type(subject).__qualname__} as well)"
-        )
-    return Functions(loss, grads, params), args if subject is None else (subject, *args)

@@ -66,7 +66,7 @@ def test_run_that_checks_no_gradient_imports_no_numpy(pytester: pytest.Pytester)
             assert "pytest_gradcheck.plugin" in sys.modules
         """
     )
-    options = ("-p", "no:hypothesispytest", "-p", "no:cacheprovider", "--gradcheck-summary")
+    options = ("-p", "no:hypothesispytest", "-p", "no:jaxtyping", "-p", "no:cacheprovider", "--gradcheck-summary")
     pytester.runpytest_subprocess(*options).assert_outcomes(passed=1)
 
 

@@ -50,7 +50,9 @@ def test_gradients_are_taken_once_after_the_loss_and_copied(factor: float, statu
 
     assert check(Logged(factor)).status == status
     assert calls[:2] == ["loss", "backward"]
-    assert calls.count("backward") == 1
+    # a wrong gradient is taken again, here and beside the point, to see why it is wrong
+    assert calls.count("backward") == (1 if status == "pass" else 3)
+    assert all(calls[i - 1] == "loss" for i, call in enumerate(calls) if call == "backward")
 
 
 class Tied:
@@ -268,7 +270,7 @@ class TestFloat32:
     def test_correct_gradient_is_never_called_wrong(self, inside_only: bool) -> None:
         result = check(Single(inside_only=inside_only))
         assert {block.status for block in result.blocks} == {"pass"}
-        assert set(names(result)) <= {"coarse", "tiny-gradient"}
+        assert set(names(result)) <= {"coarse", "tiny-gradient", "low-precision"}
 
     @pytest.mark.parametrize("inside_only", [True, False])
     def test_wrong_gradient_is_found(self, inside_only: bool) -> None:

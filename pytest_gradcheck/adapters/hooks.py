@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.parameters import Parameter
 from ..core.problem import Problem
 from ..core.state import State
-from ..core.structure import flatten, listed
+from ..core.structure import flatten, listed, rebuild
 from ..errors import SubjectError
 from ..settings import Settings
 from .blocks import Blocks, after, second_of_pair
@@ -26,7 +27,7 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
     """A problem made of an object's hooks; ``settings.hooks`` gives their names on the object."""
     hooks = Hooks(subject, args, settings)
     blocks = hooks.blocks()
-    loss = hooks.loss_of(blocks)
+    loss, losses = hooks.loss_of(blocks), hooks.losses_of(blocks)
 
     def grads() -> list[NDArray[Any]]:
         return blocks.gather(hooks.claimed(loss))
@@ -34,11 +35,14 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
     def in_float64(state: State) -> Problem | None:
         if blocks.copies:
             wide = Blocks(blocks.tree, widen=True)
-            return Problem(wide.parameters, loss=hooks.loss_of(wide), grads=grads)
+            losses = hooks.losses_of(wide)
+            return Problem(wide.parameters, loss=hooks.loss_of(wide), grads=grads, losses=losses)
         replaced = [_replaced(parameter, state) for parameter in blocks.parameters]
         if any(parameter is None for parameter in replaced):
             return None
-        return Problem([p for p in replaced if p is not None], loss=loss, grads=grads)
+        return Problem(
+            [p for p in replaced if p is not None], loss=loss, grads=grads, losses=losses
+        )
 
     return Problem(
         parameters=blocks.parameters,
@@ -47,6 +51,8 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
         in_float64=in_float64,
         roots=[("self", subject), (hooks.owner("loss"), hooks.get("loss")), ("args", args)],
         put_back=(lambda: hooks.write_back(blocks.tree)) if blocks.copies else None,
+        losses=losses,
+        rebuild=partial(adapt, subject, args, replace(settings, executor=None)),
         notes=blocks.notes,
         title=type(subject).__name__,
     )
@@ -155,6 +161,23 @@ class Hooks:
             (lambda: write(blocks.current())) if write else None,
             self.before_each,
         )
+
+    def losses_of(self, blocks: Blocks) -> Callable[[list[NDArray[Any]]], Any] | None:
+        """``losses(batch)`` on one array for each block; None where the object has no such hook.
+
+        An attribute of that name that cannot be called so (a list of past losses) is none.
+        """
+        losses = self.get("losses")
+        tied = len(blocks.parameters) < len(blocks.leaves)  # several arrays for one block
+        if tied or not callable(losses) or not _accepts(losses, (blocks.tree, *self.args)):
+            return None
+
+        def call(batch: list[NDArray[Any]]) -> Any:
+            if self.before_each is not None:
+                self.before_each()
+            return losses(rebuild(blocks.tree, iter(batch)), *self.args)
+
+        return call
 
     def claimed(self, loss: Callable[[], Any]) -> Any:
         """The gradients, in the object's own structure, after the loss was called."""

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from ..settings import Settings
 from .displaced import DISPLACEMENT
-from .displaced import _claims as claims_of
 from .displaced import _displace as displace
 from .parameters import Array
 from .point import Point, in_float64
@@ -36,7 +35,7 @@ def by_probe(
     if probing.kinked:
         findings.append(_displaced())
         displace(problem, moved, seed)
-        there = replace(point, base=point.loss(), claims=claims_of(problem))
+        there = replace(point, base=point.loss(), claims=point.claim())
         origin = [parameter.read() for parameter in moved.parameters]
         probing = _probe(moved, there, origin, settings, seed)
         saved.restore()

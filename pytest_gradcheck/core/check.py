@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,11 +22,11 @@ from .judge import (
     worst_entries,
     worst_status,
 )
-from .loss import Loss
 from .measured import Evidence
 from .point import held_generators, inspect_point
 from .problem import Problem
 from .result import Finding, Result
+from .situation import Explain, Situation
 
 PROBE_ABOVE = 5_000
 """Number of parameters above which ``mode="auto"`` probes."""
@@ -34,7 +34,9 @@ AT_THE_POINT = 10
 """Evaluations at the point itself: is the loss deterministic, and how large is its noise?"""
 
 
-def run_check(problem: Problem, settings: Settings, *, seed: int = 0) -> Result:
+def run_check(
+    problem: Problem, settings: Settings, *, seed: int = 0, explain: Explain | None = None
+) -> Result:
     """Compare the claimed gradient of `problem` with differences of its loss.
 
     Parameters
@@ -43,6 +45,8 @@ def run_check(problem: Problem, settings: Settings, *, seed: int = 0) -> Result:
     settings : Settings
     seed : int
         Seed of the random directions.
+    explain : callable or None
+        ``explain(situation)`` gives further findings: causes, and the health of the point.
 
     Returns
     -------
@@ -74,8 +78,26 @@ def run_check(problem: Problem, settings: Settings, *, seed: int = 0) -> Result:
                 blocks = by_entry(problem, point, settings, state, saved, seed)
                 findings += point_findings(blocks, settings)
             saved.require_unchanged("the loss")
-            chosen = replace(settings, mode=mode, seed=seed)
-            return _result(problem, chosen, blocks, findings, point.loss, start)
+            judged = [judge_block(block, settings) for block in blocks]
+            worst = worst_entries(blocks, settings.worst)
+            if explain is not None:
+                args = dict(problem.roots).get("args", ())
+                findings += explain(Situation(blocks, judged, args, point, saved))
+            if any(block.status != "pass" for block in judged):
+                findings += problem.explain(worst)
+        status, relative_error, uncertainty = judge_whole(blocks, settings)
+        return Result(
+            status=worst_status([status, *(b.status for b in judged), _status(findings, settings)]),
+            relative_error=relative_error,
+            uncertainty=uncertainty,
+            blocks=tuple(judged),
+            worst=worst,
+            findings=tuple(findings),
+            evaluations=point.loss.evaluations,
+            seconds=time.perf_counter() - start,
+            title=problem.title,
+            settings=replace(settings, mode=mode, seed=seed).written(),
+        )
 
 
 def _mode(problem: Problem, settings: Settings) -> str:
@@ -112,33 +134,11 @@ def _loss_not_finite(base: float) -> Finding:
     )
 
 
-def _result(
-    problem: Problem,
-    settings: Settings,
-    blocks: Sequence[Evidence],
-    findings: Sequence[Finding],
-    loss: Loss,
-    start: float,
-) -> Result:
-    judged = [judge_block(block, settings) for block in blocks]
-    status, relative_error, uncertainty = judge_whole(blocks, settings)
-    doubted = [f for f in findings if f.name in DOUBTED and f.name not in settings.allow]
-    statuses = [status, *(block.status for block in judged), *("warn" for _ in doubted)]
-    if any(f.name == "not-finite" for f in findings):
-        statuses.append("fail")
+def _status(findings: Sequence[Finding], settings: Settings) -> str:
+    """What findings by themselves make of a check."""
+    if any(finding.name == "not-finite" for finding in findings):
+        return "fail"
     unlocated = [f.evidence["relative_error"] for f in findings if f.name == "unlocated"]
-    statuses += [grade(relative_error, settings) for relative_error in unlocated]
-    chosen = asdict(settings)
-    chosen.pop("before_each")
-    return Result(
-        status=worst_status(statuses),
-        relative_error=relative_error,
-        uncertainty=uncertainty,
-        blocks=tuple(judged),
-        worst=worst_entries(blocks, settings.worst),
-        findings=tuple(findings),
-        evaluations=loss.evaluations,
-        seconds=time.perf_counter() - start,
-        title=problem.title,
-        settings=chosen,
-    )
+    doubted = [f for f in findings if f.name in DOUBTED and f.name not in settings.allow]
+    statuses = [grade(relative_error, settings) for relative_error in unlocated]
+    return worst_status([*statuses, "warn" if doubted else "pass"])

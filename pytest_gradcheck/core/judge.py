@@ -26,6 +26,11 @@ DOUBTED = (
     "unlocated",
     "wrong-entry",
     "wrong-region",
+    "near-zero-parameters",
+    "vanishing",
+    "exploding",
+    "saturated",
+    "unscaled-inputs",
 )
 """Findings with which a check does not pass, unless they are allowed."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,11 +27,31 @@ in threads, a solver that starts where it stopped.  More is another function eac
 
 @dataclass(frozen=True)
 class Point:
-    """The loss and the claimed gradient where the parameters stand."""
+    """The loss and the claimed gradient where the parameters stand.
+
+    Attributes
+    ----------
+    loss : Loss
+    base : float
+        Its value.
+    claims : list of ndarray
+        Claimed gradients, flat.
+    claim : callable
+        ``claim()`` are the claimed gradients where the parameters stand by then.
+    rounding : list of float
+        Relative rounding of each claim.
+    jitter : float
+        Difference of two evaluations.
+    held : bool
+        Whether random generators are put back before every evaluation.
+    drawn : tuple of str
+        Those that the loss draws from.
+    """
 
     loss: Loss
     base: float
     claims: list[Array]
+    claim: Callable[[], list[Array]]
     rounding: list[float]
     jitter: float
     held: bool
@@ -64,12 +84,22 @@ def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:
     base = loss.strict()
     saved.require_unchanged("the loss")
     handed = list(grads())
-    claims = [np.array(gradient, dtype=np.float64).reshape(-1) for gradient in handed]
+    claims = _copied(handed)
     saved.require_unchanged("computing the gradient")
     again = loss.strict()
     rounding = [_rounding(g, p) for g, p in zip(handed, problem.parameters, strict=True)]
     jitter = abs(again - base) if math.isfinite(base) else 0.0
-    return Point(loss, base, claims, rounding, jitter, hold)
+
+    def claim() -> list[Array]:
+        loss()  # gradients may live on what the loss leaves behind
+        return _copied(grads())
+
+    return Point(loss, base, claims, claim, rounding, jitter, hold)
+
+
+def _copied(gradients: Iterable[NDArray[Any]]) -> list[Array]:
+    """Flat copies in float64: the same arrays may be handed out the next time."""
+    return [np.array(gradient, dtype=np.float64).reshape(-1) for gradient in gradients]
 
 
 def _rewound(function: Callable[[], Any], state: State) -> Callable[[], Any]:

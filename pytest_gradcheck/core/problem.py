@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import SubjectError
 from .parameters import Array, Parameter
-from .result import Finding
+from .result import Entry, Finding
 from .state import State
 
 
@@ -36,6 +36,12 @@ class Problem:
         None where they cannot be put in place; ``state.restore()`` undoes it.
     put_back : callable or None
         Called at the end, when the parameters are copies that were written back.
+    losses : callable or None
+        ``losses(batch)`` is the loss at m points in one call: `batch` holds for each parameter an
+        array with a leading axis of length m, and m losses come back.
+    rebuild : callable or None
+        ``rebuild()`` is the same problem once more, in a process that got this function by
+        pickling: what an executor's workers need.
     notes : list of Finding
         What the adapter noticed.
     title : str
@@ -48,8 +54,14 @@ class Problem:
     roots: Sequence[tuple[str, Any]] = ()
     in_float64: Callable[[State], Problem | None] | None = None
     put_back: Callable[[], None] | None = None
+    losses: Callable[[list[NDArray[Any]]], Any] | None = None
+    rebuild: Callable[[], Problem] | None = None
     notes: list[Finding] = field(default_factory=list)
     title: str = "loss"
+
+    def explain(self, worst: Sequence[Entry]) -> list[Finding]:
+        """What the subject itself can say of its worst entries; called where a check ends badly."""
+        return []
 
     @contextmanager
     def preserved(self) -> Iterator[tuple[State, Saved]]:
@@ -71,12 +83,12 @@ class Saved:
     """The bytes of all parameters at one moment."""
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
-        self._parameters = parameters
+        self.parameters = parameters
         self._arrays = [p.array for p in parameters]
         self._values = [p.save() for p in parameters]
 
     def restore(self) -> None:
-        pairs = zip(self._parameters, self._arrays, self._values, strict=True)
+        pairs = zip(self.parameters, self._arrays, self._values, strict=True)
         for parameter, array, values in pairs:
             if parameter.array is not array:
                 parameter.attach(array)
@@ -84,7 +96,7 @@ class Saved:
 
     def origin(self, parameter: Parameter) -> Array:
         """The values of one of the parameters, flat: without a copy where that can be."""
-        for own, values in zip(self._parameters, self._values, strict=True):
+        for own, values in zip(self.parameters, self._values, strict=True):
             if own is parameter and isinstance(values, np.ndarray):
                 return values.reshape(-1)
         return parameter.read()
@@ -99,7 +111,7 @@ class Saved:
         """
         changed = [
             f"{p.name} (by up to {_distance(p, values):.3g})"
-            for p, values in zip(self._parameters, self._values, strict=True)
+            for p, values in zip(self.parameters, self._values, strict=True)
             if not p.is_as(values)
         ]
         if changed:

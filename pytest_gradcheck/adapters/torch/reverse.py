@@ -1,0 +1,278 @@
+"""The gradient of a call as reverse mode claims it: the problem of every check of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.parameters import Parameter
+from ...core.problem import Problem
+from ...core.result import Entry, Finding
+from ...core.state import State
+from ...settings import Settings
+from ..blocks import after
+from ..outputs import wrong_output
+from .batched import Batched
+from .call import Call
+from .sound import Checks, require_sound_backward
+from .state import Surroundings
+from .tensors import NARROW, Tensors, torch, widened
+from .weighed import Weighed
+
+ROUNDED = 256
+"""Roundings by which a claim may be off its double precision and still be the same claim."""
+COMMON = 64
+"""The same of the whole gradient: what is nearly zero is a difference of larger numbers."""
+TF32 = 2.0**-10
+"""Spacing at 1 of the numbers that CUDA devices multiply float32 as, unless they are told not to.
+"""
+
+Arrays = list[NDArray[Any]]
+Saved = list[tuple[Parameter, Any]]
+
+
+@dataclass
+class TorchProblem(Problem):
+    """A problem that can also take many points, and say which output an error comes from."""
+
+    losses: Batched | None = None
+    source: Reverse | None = None
+
+    def explain(self, worst: Sequence[Entry]) -> list[Finding]:
+        """Where among several outputs the error of the worst entry comes from."""
+        return [] if self.source is None else self.source.explain(worst)
+
+
+class Reverse:
+    """The gradient of a call, checked in float64 wherever that is the same function.
+
+    In float64 the tensors moved are copies, put in the place of the narrow ones for the time of
+    each evaluation.  The claim is then that of the copies if the narrow claim is this one rounded;
+    else it is the narrow one.
+
+    Attributes
+    ----------
+    tensors : list of torch.Tensor
+        What is moved: the user's own parameters, or copies.
+    """
+
+    def __init__(self, call: Call, settings: Settings, checks: Checks, *, float64: bool) -> None:
+        self.call, self._checks = call, checks
+        self._before_each = settings.before_each
+        self._mode = getattr(settings, "mode", "auto")
+        named = [("self", call.function), ("loss", call.loss), ("args", call.args)]
+        named += [("kwargs", call.kwargs), ("before_each", settings.before_each)]
+        self.around = Surroundings(named, call.tensors)
+        self.roots = [*named, *self.around.modules, *self.around.generators]
+        self.weighed = Weighed(call, self.around.draws, settings.before_each)
+        self.moved = Tensors(call.names, call.tensors)
+        self._own: Saved = []
+        self.tensors, self._is_wide = call.tensors, False
+        self._faithful: list[bool] | None = None
+        if float64 and any(t.dtype in NARROW for t in call.tensors):
+            self._widen()
+
+    def problem(self) -> Problem:
+        return TorchProblem(
+            parameters=self.moved.parameters,
+            loss=after(self._value, self._before_each),
+            grads=self.grads,
+            roots=self.roots,
+            put_back=self._put_back,
+            notes=self._tied(),
+            title=self.call.title,
+            losses=self._batched(),
+            source=self,
+        )
+
+    def _batched(self) -> Batched | None:
+        """The loss at many points, if code and numbers allow it."""
+        if self.moved.ties or self._mode == "probe" or self._before_each is not None:
+            return None
+        batched = Batched(self.weighed, self.moved, wide=self._is_wide)
+        with self._undone():
+            try:
+                self.weighed.outputs()  # the first call is the one to learn from
+            except Exception:  # to be seen in the check itself
+                return None
+            return batched if batched.is_the_same(self._value) else None
+
+    def _put_back(self) -> None:
+        self.around.restore()
+        _restore(self._own)  # only copies were moved; but an optimiser in the loss knows the rest
+
+    @property
+    def _substitutes(self) -> list[Any] | None:
+        return self.tensors if self._is_wide else None
+
+    def _value(self) -> float:
+        return self.weighed.value(self._substitutes, wide=self._is_wide)
+
+    def _tied(self) -> list[Finding]:
+        groups = [names for names in self.call.aliases if len(names) > 1] + self.moved.ties
+        return [
+            Finding(
+                "tied",
+                tuple(names),
+                f"{' and '.join(names)} are the same memory (tied weights): moved once, as"
+                f" {names[0]}, and compared with the sum of their gradients",
+            )
+            for names in groups
+        ]
+
+    def grads(self) -> Arrays:
+        """What autograd claims where the parameters stand."""
+        again = self.weighed.replay()
+        first = self._faithful is None
+        if first:  # not at displaced points
+            again()
+            require_sound_backward(self.weighed, self._checks)
+        if not self._is_wide:
+            self._faithful = []
+            again()
+            return self.moved.gather(self.weighed.claimed())
+        again()
+        wide = self.moved.gather(self.weighed.claimed(self.tensors, wide=True))
+        if not first and all(self._faithful or ()):
+            return wide
+        again()
+        narrow = self.moved.gather(self.weighed.claimed(None if first else self._narrowed()))
+        if first:
+            self._faithful = _faithful(narrow, wide, self._eps)
+        return [
+            w if same else n for n, w, same in zip(narrow, wide, self._faithful or (), strict=True)
+        ]
+
+    def _narrowed(self) -> list[Any]:
+        pairs = zip(self.tensors, self.call.tensors, strict=True)
+        return [wide.detach().to(own.dtype).to(own.device) for wide, own in pairs]
+
+    @property
+    def _eps(self) -> float:
+        eps = max(float(torch.finfo(t.dtype).eps) for t in self.call.tensors)
+        on_cuda = any(t.device.type == "cuda" for t in self.call.tensors)
+        cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        return max(eps, TF32) if on_cuda and (cuda.allow_tf32 or cudnn.allow_tf32) else eps
+
+    def _widen(self) -> None:
+        """Move float64 copies instead, if that is the same function; all is left as it was."""
+        copies = [widened(t.detach()).clone().requires_grad_() for t in self.call.tensors]
+        wide = Tensors(self.call.names, copies)
+        if [p.name for p in wide.parameters] != [p.name for p in self.moved.parameters]:
+            return  # distinct parameters over one memory, which copies would not share
+        with self._undone() as saved:
+            try:
+                same = self._agrees(copies, saved)
+            except Exception:  # code may refuse another precision in any way it likes
+                same = False
+        if same:
+            self._own = saved
+            self.moved, self.tensors, self._is_wide = wide, copies, True
+
+    @contextmanager
+    def _undone(self) -> Iterator[Saved]:
+        """Whatever is called inside leaves everything as it was."""
+        state = State(self.roots, [p.array for p in self.moved.parameters])
+        saved = [(p, p.save()) for p in self.moved.parameters]
+        try:
+            yield saved
+        finally:
+            self.around.restore()
+            state.restore()
+            _restore(saved)
+
+    def outputs(self) -> list[Any]:
+        """The outputs, for those who need their kind before the check begins."""
+        with self._undone():
+            if self._before_each is not None:
+                self._before_each()
+            self.weighed.outputs()  # with the user's own tensors first: these decide what is there
+            return self.weighed.outputs(self._substitutes, wide=self._is_wide)
+
+    def _agrees(self, copies: list[Any], saved: Saved) -> bool:
+        """Whether outputs in float64 are the narrow ones but for rounding, and follow the copies.
+
+        They differ where the draws of a generator depend on the precision; and a loss that closes
+        over the module's parameters themselves goes on reading these.
+        """
+
+        def outputs(tensors: list[Any] | None) -> Arrays:
+            self.around.rewind()
+            if self._before_each is not None:
+                self._before_each()
+            return self.weighed.arrays(tensors, wide=tensors is not None)
+
+        narrow, wide, again = outputs(None), outputs(copies), outputs(copies)
+        if not all(p.is_as(values) for p, values in saved):
+            return False  # a loss that trains: the check itself refuses it
+        with _nudged(self.moved.parameters):
+            elsewhere = outputs(copies)
+        near = _near(wide, again, 1e-12) and _near(wide, elsewhere, 1e-12)
+        return near and _near(wide, narrow, self._eps**0.5)
+
+    def explain(self, worst: Sequence[Entry]) -> list[Finding]:
+        """Which output the error of the worst entry comes from, where there are several."""
+        names = [p.name for p in self.moved.parameters]
+        if not worst or worst[0].parameter not in names or self.weighed.cotangents.is_loss:
+            return []
+        k = names.index(worst[0].parameter)
+        parameter = self.moved.parameters[k]
+        index = int(np.ravel_multi_index(worst[0].index, parameter.shape)) if parameter.shape else 0
+
+        def values() -> Arrays:
+            return self.weighed.arrays(self._substitutes, wide=self._is_wide)
+
+        def claimed(weights: Sequence[NDArray[Any]]) -> float:
+            found = self.weighed.claimed(self._substitutes, wide=self._is_wide, weights=weights)
+            return float(self.moved.gather(found)[k][index])
+
+        found = wrong_output(self.weighed.cotangents, parameter, index, values, claimed)
+        return [] if found is None else [found]
+
+
+@contextmanager
+def _nudged(parameters: Sequence[Parameter]) -> Iterator[None]:
+    """Parameters a little off, for as long as the context lasts."""
+    saved: Saved = [(p, p.save()) for p in parameters]
+    try:
+        for parameter in parameters:
+            theta = parameter.read()
+            scale = float(np.max(np.abs(theta), initial=0.0)) or 1.0
+            parameter.write(parameter.round(1.01 * theta + 0.01 * scale))
+        yield
+    finally:
+        _restore(saved)
+
+
+def _restore(saved: Saved) -> None:
+    for parameter, values in saved:
+        if not parameter.is_as(values):
+            parameter.restore(values)
+
+
+def _faithful(narrow: Arrays, wide: Arrays, eps: float) -> list[bool]:
+    """Which narrow claims are the wide ones but for their rounding."""
+    part, rest = min(ROUNDED * eps, eps**0.5), min(COMMON * eps, eps**0.5)
+    with np.errstate(all="ignore"):
+        whole = float(np.linalg.norm([np.linalg.norm(w) for w in wide]))
+        return [
+            bool(np.linalg.norm(n - w) <= part * np.linalg.norm(w) + rest * whole)
+            for n, w in zip(narrow, wide, strict=True)
+        ]
+
+
+def _near(a: Arrays, b: Arrays, tolerance: float) -> bool:
+    """Whether two lists of outputs are the same, relative to the larger of them."""
+    for x, y in zip(a, b, strict=True):
+        with np.errstate(all="ignore"):
+            differ = ~((x == y) | (np.isnan(x) & np.isnan(y)))
+            gap = float(np.linalg.norm((x.astype(complex) - y)[differ]))
+            size = max(float(np.linalg.norm(x[np.isfinite(x)])), 1e-300)
+        if not gap <= tolerance * size:
+            return False
+    return True

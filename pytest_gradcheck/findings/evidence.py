@@ -1,0 +1,148 @@
+"""How a proposed cause is tested against what was measured.
+
+A cause is never guessed.  It either says what the true gradient must be (`admits`), or it says that
+claim and truth differ by a constant times a pattern (`fit`), and then the measurements that did not
+fit the constant must confirm it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from .bars import TOLD, Array, covers, decades, independent, line, magnitude, norm
+
+if TYPE_CHECKING:
+    from ..core.measured import Measured
+
+SLACK = 1.5
+"""A difference is compatible with zero up to this many error bars."""
+LEEWAY = 1e-5
+"""A cause may leave this much, relatively: a gradient may be wrong in one way and imprecise too."""
+DECADES, CONFIRMED = 4.0, 3.0
+"""Powers of ten against chance from which an agreement is believed: of a gradient that is said
+beforehand, and of what confirms a constant."""
+TINY = 1e-200
+"""Error bars below this part of a pattern count as this large."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A constant such that ``claimed - true = constant * pattern``.
+
+    Attributes
+    ----------
+    constant, uncertainty : float
+    residual : float
+        What is left of the error, relative to its norm.
+    confirmed : int
+        Independent measurements that agree beyond the one that fixes the constant.
+    """
+
+    constant: float
+    uncertainty: float
+    residual: float
+    confirmed: int
+
+
+class Evidence(Protocol):
+    """What is known of the gradient of one parameter; arrays are flat, in row-major order.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    theta : ndarray
+        Values of the parameter.
+    claimed : ndarray
+        Its claimed gradient.
+    wrong : bool
+        Whether the claim was found wrong.
+    numeric : ndarray or None
+        Its measured gradient where every entry was measured; the claim itself where they agree.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    theta: Array
+    claimed: Array
+    wrong: bool
+    numeric: Array | None
+
+    def admits(self, gradient: Array) -> bool:
+        """Whether the true gradient can be this, and is then told from the claim."""
+        ...
+
+    def fit(self, pattern: Array, besides: Array | None = None) -> Fit | None:
+        """Fit on one part of the measurements and confirm with the others; None if refuted.
+
+        What is fitted is ``claimed - true``, less `besides` where that is given.
+        """
+        ...
+
+
+class MeasuredEvidence:
+    """Evidence where every entry was measured.
+
+    Parameters
+    ----------
+    measured : Measured
+    theta : ndarray
+        Values of the parameter at the point of the check.
+    wrong : bool
+        Whether the parameter was judged wrong.
+    """
+
+    def __init__(self, measured: Measured, theta: Array, *, wrong: bool) -> None:
+        self.name: str = measured.parameter.name
+        self.shape: tuple[int, ...] = tuple(int(n) for n in measured.parameter.shape)
+        self.theta, self.claimed = theta, measured.claimed
+        known = np.isfinite(measured.numeric) & np.isfinite(measured.claimed) & ~measured.kinks
+        self._usable = known & np.isfinite(measured.bar)
+        self._bar, self._rounding = measured.uncertainty, measured.claim_rounding
+        self._numeric: Array = measured.numeric
+        agree = np.abs(self.claimed - measured.numeric) <= measured.bar
+        self.numeric: Array | None = np.where(agree, self.claimed, measured.numeric)
+        self.wrong = wrong and not measured.undecided
+
+    def admits(self, gradient: Array) -> bool:
+        use = self._usable & np.isfinite(gradient)
+        change = (self.claimed - gradient)[use]
+        if not covers(self.claimed - gradient, use):
+            return False
+        bar = self._bars(norm(gradient) / (norm(self.claimed) or math.inf))[use]
+        bar = bar + LEEWAY * np.minimum(magnitude(change), magnitude(gradient[use]))
+        left = np.abs(gradient - self._numeric)[use]
+        return bool(np.all(left <= SLACK * bar)) and decades(change, bar) >= DECADES
+
+    def fit(self, pattern: Array, besides: Array | None = None) -> Fit | None:
+        error = self.claimed - self._numeric - (0.0 if besides is None else besides)
+        use = self._usable & np.isfinite(pattern) & np.isfinite(error)
+        if not covers(pattern, use):
+            return None
+        p, e, own = pattern[use], error[use], self._bars(1.0)[use]
+        bar = own + LEEWAY * np.minimum(magnitude(e), magnitude(self._numeric[use]))
+        bar = np.maximum(bar, TINY * np.max(np.abs(p)))
+        order = np.argsort(-np.abs(p) / bar, kind="stable")
+        fitted, kept = order[::2], order[1::2]
+        constant, uncertainty = line(p[fitted], e[fitted], bar[fitted], bar[fitted])
+        confirmed = independent(p) - 1
+        left = np.abs(e - constant * p)
+        if (
+            confirmed < 1
+            or abs(constant) <= TOLD * uncertainty
+            or np.any(left > SLACK * bar + TOLD * uncertainty * np.abs(p))
+            or decades(constant * p[kept], bar[kept]) < CONFIRMED
+        ):
+            return None
+        constant, _ = line(p, e, bar, bar)  # all of them together now
+        left = np.abs(e - constant * p)
+        _, uncertainty = line(p, e, bar, own + left)
+        return Fit(constant, uncertainty, norm(left) / norm(e), confirmed)
+
+    def _bars(self, magnified: float) -> Array:
+        """Error bars of a gradient made from the claim, whose rounding is magnified with it."""
+        return self._bar + self._rounding * max(1.0, magnified)

@@ -1,0 +1,70 @@
+"""The gradient depends on the calls before it, or does not depend on the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..core.result import Finding
+from .bars import Array, norm
+from .scene import Scene, listed, where
+
+ROUNDING = 1e-12
+"""Relative difference of two gradients that are the same but for the order of additions."""
+SINGLE = 1e-5
+"""The same for gradients in float32."""
+
+
+def accumulated(scene: Scene) -> Iterator[Finding]:
+    """A second call returns the first gradient and the gradient again."""
+    again = scene.calls.again() if scene.calls is not None else None
+    if again is None:
+        return
+    added = [second - e.claimed for e, second in zip(scene.all, again, strict=True)]
+    pairs = [(e, a) for e, a in zip(scene.all, added, strict=True) if a.any()]
+    proved = [e for e, a in pairs if e.wrong and not _same(a, e.claimed) and e.admits(a)]
+    doubled = [e for e, a in pairs if _same(a, e.claimed)]
+    if not pairs or len(proved) + len(doubled) < len(pairs):
+        return
+    cure = "Set the gradients to zero, or assign instead of +=, at the start of each call"
+    if proved:
+        yield Finding(
+            "accumulated",
+            where(proved),
+            f"each call adds to the gradient of {listed(proved)}: what a second call adds is the"
+            f" measured gradient, and the claim holds earlier calls as well. {cure}",
+            {},
+        )
+    else:
+        yield Finding(
+            "accumulated",
+            where(doubled),
+            f"a second call returns twice the gradient of {listed(doubled)}: each call adds to the"
+            f" last. {cure}",
+            {"explains": False},
+        )
+
+
+def stale(scene: Scene) -> Iterator[Finding]:
+    """The gradient stays the same, to the last bit, when the parameters are moved."""
+    asked = scene.calls is not None and any(e.claimed.any() for e in scene.open)
+    moved = scene.calls.moved() if asked and scene.calls is not None else None
+    if moved is None:
+        return
+    live = [(e, there) for e, there in zip(scene.all, moved, strict=True) if e.claimed.any()]
+    if all(np.array_equal(e.claimed, there) for e, there in live):
+        members = [e for e, _ in live if e.wrong]
+        yield Finding(
+            "stale",
+            where(members),
+            f"the gradient of {listed(members)} does not follow the parameters: after they are"
+            " moved it is the same to the last bit. Was it computed once, at other values, and"
+            " kept? Compute it in each call, from what the forward pass of that call left",
+            {},
+        )
+
+
+def _same(a: Array, b: Array) -> bool:
+    single = np.array_equal(b.astype(np.float32).astype(np.float64), b)
+    return norm(a - b) <= (SINGLE if single else ROUNDING) * norm(b)

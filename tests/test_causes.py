@@ -1,0 +1,469 @@
+"""Every kind of mistake is named, and nothing else is: causes on gradients measured with noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from network import Network
+
+from pytest_gradcheck import Finding
+from pytest_gradcheck.core.measured import Measured
+from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.findings.causes import causes
+from pytest_gradcheck.findings.evidence import Evidence, Fit, MeasuredEvidence
+from pytest_gradcheck.findings.sizes import Size, sizes_of
+
+Arrays = dict[str, np.ndarray]
+NOISE = 1e-10
+SEEDS = st.integers(0, 10**6)
+few = settings(max_examples=30)
+
+
+def evidence(true: Arrays, claimed: Arrays, theta: Arrays, noise: float = NOISE) -> list[Evidence]:
+    """What a check of `claimed` would have measured, each entry inside its error bar."""
+    rng = np.random.default_rng(1)
+    found: list[Evidence] = []
+    for name, g in true.items():
+        bar = noise * (np.abs(g) + np.sqrt(np.mean(g**2))).reshape(-1) + 1e-300
+        numeric = g.reshape(-1) + bar * rng.uniform(-1, 1, size=g.size)
+        parameter = Parameter(name, np.array(theta[name], float))
+        claim = np.array(claimed[name], float).reshape(-1)
+        wrong = bool(np.any(np.abs(claim - numeric) > 3 * bar))
+        measured = Measured(parameter, claim, numeric, bar, np.zeros(g.size))
+        found.append(MeasuredEvidence(measured, parameter.read(), wrong=wrong))
+    return found
+
+
+class Probes:
+    """Evidence of a few random directions alone, as a check of a large gradient has it."""
+
+    def __init__(self, name: str, true: np.ndarray, claimed: np.ndarray, theta: np.ndarray) -> None:
+        rng = np.random.default_rng(3)
+        self.name, self.shape, self.numeric = name, true.shape, None
+        self.theta, self.claimed = theta.reshape(-1), claimed.reshape(-1)
+        self.v = rng.normal(size=(4, true.size))
+        self.seen = self.v @ (self.claimed - true.reshape(-1))
+        self.bar = 1e-9 * float(np.linalg.norm(true))
+        self.wrong = bool(np.max(np.abs(self.seen)) > 10 * self.bar)
+
+    def admits(self, gradient: np.ndarray) -> bool:
+        said = self.v @ (self.claimed - gradient)
+        told = bool(np.max(np.abs(said)) > 100 * self.bar)
+        return told and bool(np.all(np.abs(said - self.seen) <= self.bar))
+
+    def fit(self, pattern: np.ndarray, besides: np.ndarray | None = None) -> Fit | None:
+        along = self.v @ pattern
+        seen = self.seen - (0 if besides is None else self.v @ besides)
+        constant = float(seen[0] / along[0]) if along[0] else 0.0
+        left = np.abs(seen - constant * along)[1:]
+        if not constant or np.any(left > 1e-6 * np.abs(seen[1:])):
+            return None
+        return Fit(constant, abs(constant) * 1e-8, float(np.max(left)), 3)
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """A gradient to spoil."""
+
+    theta: Arrays
+    true: Arrays
+    batch: int
+
+
+def dense(seed: int, depth: int, activation: str) -> Model:
+    rng = np.random.default_rng(seed)
+    sizes = [int(rng.integers(3, 9)) for _ in range(depth)] + [int(rng.integers(3, 6))]
+    sizes[1:-1] = [sizes[1]] * (depth - 1)
+    net = Network(sizes, activation=activation, init="he", seed=seed, lam=0.1)
+    for theta in net.params.values():
+        theta += 0.1 * rng.normal(size=theta.shape)
+    m = int(rng.integers(10, 30))
+    X, y = rng.normal(size=(m, sizes[0])), rng.integers(sizes[-1], size=m)
+    return Model(net.params, net.grads(X, y), m)
+
+
+def plain(seed: int) -> Model:
+    """Shapes of a convolution, a recurrent cell and a likelihood, filled with random numbers."""
+    rng = np.random.default_rng(seed)
+    shapes = {"K": (3, 2, 3, 3), "Wx": (3, 16), "Wh": (4, 16), "b": (16,), "S": (4, 4), "s": ()}
+    theta = {k: rng.normal(size=shape) for k, shape in shapes.items()}
+    true = {
+        k: np.asarray(rng.normal(size=s) * 10.0 ** rng.uniform(-4, 2)) for k, s in shapes.items()
+    }
+    return Model(theta, true, 25)
+
+
+@st.composite
+def models(draw: Any) -> Model:
+    seed = draw(SEEDS)
+    if draw(st.booleans()):
+        return plain(seed)
+    return dense(seed, draw(st.integers(2, 4)), draw(st.sampled_from(["tanh", "sigmoid"])))
+
+
+def live(model: Model) -> list[str]:
+    return [k for k, g in model.true.items() if g.size > 4]
+
+
+def matrix(model: Model) -> str:
+    return next(k for k, g in model.true.items() if g.ndim > 1 and min(g.shape) > 1)
+
+
+def spoiled(model: Model, changed: Arrays) -> Arrays:
+    return {**model.true, **changed}
+
+
+def told(model: Model, claimed: Arrays, **more: Any) -> list[Finding]:
+    sizes = [Size(model.batch, "the number of samples", batch=True)]
+    return causes(evidence(model.true, claimed, model.theta), sizes=sizes, **more)
+
+
+Change = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of gradient and parameter
+
+
+def zero_at(*at: Any) -> Change:
+    def change(g: np.ndarray, _: np.ndarray) -> np.ndarray:
+        g = g.copy()
+        g[at] = 0
+        return g
+
+    return change
+
+
+OF_ALL: dict[str, tuple[str, Change]] = {
+    "sign": ("sign", lambda g, _: -g),
+    "factor 2": ("factor", lambda g, _: 2 * g),
+    "factor 1/2": ("factor", lambda g, _: g / 2),
+    "factor -2": ("factor", lambda g, _: -2 * g),
+    "any factor": ("factor", lambda g, _: 1.234 * g),
+    "not written": ("not-written", lambda g, _: 0 * g),
+    "l2 missing": ("l2-missing", lambda g, theta: g - 0.01 * theta),
+    "l2 extra": ("l2-extra", lambda g, theta: g + 0.01 * theta),
+}
+OF_A_MATRIX: dict[str, tuple[str, Change]] = {
+    **OF_ALL,
+    "transposed": ("transposed", lambda g, _: np.swapaxes(g, 0, 1).reshape(g.shape)),
+    "reversed": ("reversed", lambda g, _: g[..., ::-1]),
+    "rolled": ("rolled", lambda g, _: np.roll(g, 1, 0)),
+    "row": ("partly-written", zero_at(1)),
+    "column": ("partly-written", zero_at(..., -1)),
+    "wide l1": ("l1-missing", lambda g, theta: g - 0.01 * np.sign(theta)),
+}
+
+
+@few
+@given(models(), st.sampled_from(sorted(OF_ALL)))
+def test_mistake_everywhere_is_told_as_one(model: Model, kind: str) -> None:
+    name, change = OF_ALL[kind]
+    changed = {k: change(g, model.theta[k]) for k, g in model.true.items()}
+    found = told(model, changed)
+    assert [f.name for f in found] == [name]
+    assert set(found[0].where) == set(model.true)
+
+
+@few
+@given(models(), st.sampled_from(sorted(OF_A_MATRIX)))
+def test_mistake_in_one_matrix_is_told_of_it(model: Model, kind: str) -> None:
+    name, change = OF_A_MATRIX[kind]
+    W = matrix(model)
+    if kind == "wide l1" and model.true[W].size < 30:
+        return
+    changed = change(model.true[W], model.theta[W])
+    if np.allclose(changed, model.true[W]):
+        return  # of a matrix of two rows, say, that is the same reversed and rolled
+    found = told(model, spoiled(model, {W: changed}))
+    assert [f.where for f in found] == [(W,)]
+    assert found[0].name == name or (model.true[W].shape[0] == 2 and kind == "rolled")
+
+
+@few
+@given(models(), st.booleans())
+def test_factor_of_the_batch_everywhere_is_a_mean_for_a_sum(model: Model, times: bool) -> None:
+    m = float(model.batch) if times else 1 / model.batch
+    found = told(model, {k: m * g for k, g in model.true.items()})
+    assert [f.name for f in found] == ["mean-for-sum"]
+    assert f"{model.batch}" in found[0].message
+
+
+@few
+@given(SEEDS)
+def test_factor_of_a_size_in_some_parameters_is_named(seed: int) -> None:
+    model = dense(seed, 3, "tanh")
+    found = told(model, spoiled(model, {"b1": model.batch * model.true["b1"]}))
+    assert [(f.name, f.where) for f in found] == [("factor", ("b1",))]
+    assert "the number of samples" in found[0].message
+
+
+@few
+@given(SEEDS)
+def test_swapped_parameters(seed: int) -> None:
+    model = dense(seed, 3, "tanh")
+    found = told(model, spoiled(model, {"b1": model.true["b2"], "b2": model.true["b1"]}))
+    assert [(f.name, set(f.where)) for f in found] == [("swapped", {"b1", "b2"})]
+    found = told(model, spoiled(model, {"b1": model.true["b2"]}))
+    assert [(f.name, f.where) for f in found] == [("swapped", ("b1",))]
+
+
+@few
+@given(SEEDS)
+def test_three_in_the_wrong_order(seed: int) -> None:
+    model = dense(seed, 4, "tanh")
+    g = model.true
+    found = told(model, spoiled(model, {"b1": g["b2"], "b2": g["b3"], "b3": g["b1"]}))
+    assert [(f.name, set(f.where)) for f in found] == [("swapped", {"b1", "b2", "b3"})]
+    assert "b2 holds that of b3" in found[0].message or "b1 holds that of b3" in found[0].message
+
+
+@few
+@given(SEEDS)
+def test_exchanged_gates(seed: int) -> None:
+    model = plain(seed)
+    order = np.r_[4:8, 0:4, 8:16]
+    found = told(model, spoiled(model, {k: model.true[k][..., order] for k in ("Wx", "Wh", "b")}))
+    said = {(f.name, f.where) for f in found}
+    assert said == {("swapped", ("Wx", "Wh")), ("swapped", ("b",))}
+
+
+@few
+@given(SEEDS)
+def test_flipped_kernel(seed: int) -> None:
+    model = plain(seed)
+    found = told(model, spoiled(model, {"K": model.true["K"][..., ::-1, ::-1]}))
+    assert [(f.name, f.where) for f in found] == [("reversed", ("K",))]
+    assert "convolution" in found[0].message
+
+
+@few
+@given(SEEDS)
+def test_penalty_of_the_biases_alone(seed: int) -> None:
+    model = dense(seed, 3, "tanh")
+    biases = {k: g + 0.03 * model.theta[k] for k, g in model.true.items() if g.ndim == 1}
+    found = told(model, spoiled(model, biases))
+    assert [f.name for f in found] == ["l2-extra"]
+    assert set(found[0].where) == set(biases) and "the biases alone" in found[0].message
+    assert found[0].evidence["constant"] == pytest.approx(0.03, rel=1e-5)
+
+
+@few
+@given(SEEDS, st.sampled_from([-1.0, 2.0, 1.7]))
+def test_factor_of_the_data_beside_a_right_penalty(seed: int, factor: float) -> None:
+    model = dense(seed, 3, "tanh")
+    penalty = {k: 0.02 * model.theta[k] * (g.ndim > 1) for k, g in model.true.items()}
+    model = Model(model.theta, {k: g + penalty[k] for k, g in model.true.items()}, model.batch)
+    claimed = {k: factor * (g - penalty[k]) + penalty[k] for k, g in model.true.items()}
+    found = told(model, claimed)
+    assert {f.name for f in found} == {"sign" if factor == -1 else "factor"}
+    assert {name for f in found for name in f.where} == set(model.true)
+    data_alone = next(f for f in found if "W2" in f.where)
+    assert "data's part alone" in data_alone.message
+
+
+@few
+@given(models())
+def test_two_mistakes_are_two_findings(model: Model) -> None:
+    one, other = live(model)[:2]
+    found = told(model, spoiled(model, {one: -model.true[one], other: 3 * model.true[other]}))
+    assert {(f.name, f.where) for f in found} == {("sign", (one,)), ("factor", (other,))}
+
+
+@few
+@given(SEEDS, st.sampled_from([np.float16, np.float32]))
+def test_low_precision(seed: int, precision: type) -> None:
+    model = dense(seed, 3, "tanh")
+    rounded = {k: g.astype(precision).astype(float) for k, g in model.true.items()}
+    found = told(model, rounded)
+    assert [f.name for f in found] == ["low-precision"]
+    shaken = {
+        k: g + 2.0**-22 * np.std(g) * np.random.default_rng([seed, 1]).normal(size=g.shape)
+        for k, g in model.true.items()
+    }
+    assert {f.name for f in told(model, shaken)} <= {"low-precision"}
+
+
+# What must not be claimed
+
+
+@few
+@given(models())
+def test_right_gradient_says_nothing(model: Model) -> None:
+    calls = SimpleNamespace(
+        again=lambda: [g.reshape(-1) for g in model.true.values()],
+        moved=lambda: [g.reshape(-1) for g in model.true.values()],
+    )
+    assert told(model, model.true, calls=calls) == []
+
+
+@few
+@given(models(), SEEDS, st.floats(-6, 1))
+def test_errors_without_a_cause_say_nothing(model: Model, seed: int, size: float) -> None:
+    rng = np.random.default_rng([seed, 1])
+    error = {
+        k: g + 10**size * np.sqrt(np.mean(g**2)) * rng.normal(size=g.shape)
+        for k, g in model.true.items()
+    }
+    assert told(model, error) == []
+
+
+@few
+@given(models(), SEEDS, st.floats(-6, 0))
+def test_one_wrong_entry_says_nothing(model: Model, seed: int, size: float) -> None:
+    rng = np.random.default_rng([seed, 1])
+    name = str(rng.choice(live(model)))
+    wrong = model.true[name].copy()
+    wrong.reshape(-1)[rng.integers(wrong.size)] += 10**size * np.sqrt(np.mean(wrong**2))
+    assert told(model, spoiled(model, {name: wrong})) == []
+
+
+@few
+@given(models(), SEEDS)
+def test_row_with_a_factor_says_nothing(model: Model, seed: int) -> None:
+    W = matrix(model)
+    wrong = model.true[W].copy()
+    wrong[seed % len(wrong)] *= 1.5
+    assert told(model, spoiled(model, {W: wrong})) == []
+
+
+def single(true: Any, claimed: Any, theta: Any = None, noise: float = NOISE) -> list[Finding]:
+    """Causes for one parameter."""
+    true, claimed = np.asarray(true, float), np.asarray(claimed, float)
+    theta = np.ones_like(true) if theta is None else np.asarray(theta, float)
+    return causes(evidence({"w": true}, {"w": claimed}, {"w": theta}, noise))
+
+
+def test_one_entry_confirms_no_constant() -> None:
+    assert single(3.0, 6.0) == []
+    assert single([3.0], [4.1]) == []
+    assert single([1.0, -1.0], [1.7, -1.7]) == []  # one number written twice
+    assert single([1.0, 1.0, 1.0], [1.3, 1.3, 1.3]) == []
+
+
+def test_one_entry_can_have_the_wrong_sign_or_be_missing() -> None:
+    assert [f.name for f in single(3.0, -3.0)] == ["sign"]
+    assert [f.name for f in single(3.0, 0.0)] == ["not-written"]
+
+
+def test_scalars_join_a_factor_found_elsewhere() -> None:
+    rng = np.random.default_rng(0)
+    true = {"w": rng.normal(size=5), "b": np.array(0.7)}
+    claimed = {k: 3.3 * g for k, g in true.items()}
+    found = causes(evidence(true, claimed, true))
+    assert [(f.name, f.where) for f in found] == [("factor", ("w", "b"))]
+    assert "all of w and b" in found[0].message
+
+
+def test_scalars_confirm_a_known_factor_together() -> None:
+    true = {"mu": np.array(0.3), "log_sigma": np.array(-1.7)}
+    claimed = {k: 2 * g for k, g in true.items()}
+    found = causes(evidence(true, claimed, true))
+    assert [(f.name, f.where) for f in found] == [("factor", ("mu", "log_sigma"))]
+
+
+def test_symmetric_matrix_is_not_called_transposed() -> None:
+    rng = np.random.default_rng(0)
+    S = rng.normal(size=(4, 4))
+    S = S + S.T
+    wrong = S + 0.1 * rng.normal(size=(4, 4))
+    assert single(S, wrong) == []
+    assert single(S, S.T) == []
+
+
+def test_coarse_measurement_proves_nothing() -> None:
+    rng = np.random.default_rng(0)
+    g = rng.normal(size=3)
+    assert single(g, 1.05 * g, noise=0.02) == []
+    assert single(g, g - 1e-3, noise=1e-3) == []
+
+
+def test_claim_where_there_is_no_gradient_is_no_factor() -> None:
+    assert single(np.zeros(5), [1.0, 2.0, -1.0, 3.0, 0.5]) == []
+
+
+def test_gradient_that_is_not_finite_is_left_alone() -> None:
+    assert single([1.0, 2.0, 3.0], [1.0, np.nan, 3.0]) == []
+
+
+def test_imprecise_gradient_may_have_a_factor_as_well() -> None:
+    rng = np.random.default_rng(0)
+    g = rng.normal(size=20)
+    found = single(g, 2 * g * (1 + 1e-6 * rng.normal(size=20)))
+    assert [f.name for f in found] == ["factor"] and found[0].evidence["factor"] == 2.0
+
+
+@few
+@given(SEEDS, st.floats(-5, 0), st.floats(-12, -6))
+def test_constant_lies_within_its_uncertainty(seed: int, size: float, noise: float) -> None:
+    rng = np.random.default_rng([seed, 1])
+    theta, g = rng.normal(size=(2, 12))
+    c = 10**size
+    made = evidence({"w": g}, {"w": g + c * theta}, {"w": theta}, 10**noise)[0]
+    fit = made.fit(theta)
+    if fit is not None:
+        assert abs(fit.constant - c) <= 3 * fit.uncertainty
+    else:
+        assert c < 1e4 * 10**noise
+
+
+# Further calls of the gradient
+
+
+def calls_of(again: Arrays | None = None, moved: Arrays | None = None) -> Any:
+    def flat(grads: Arrays | None) -> list[np.ndarray] | None:
+        return None if grads is None else [g.reshape(-1) for g in grads.values()]
+
+    return SimpleNamespace(again=lambda: flat(again), moved=lambda: flat(moved))
+
+
+@few
+@given(models())
+def test_accumulated(model: Model) -> None:
+    twice = {k: 2 * g for k, g in model.true.items()}
+    thrice = {k: 3 * g for k, g in model.true.items()}
+    first = told(model, model.true, calls=calls_of(again=twice))
+    assert [f.name for f in first] == ["accumulated"]
+    later = told(model, twice, calls=calls_of(again=thrice))
+    assert [f.name for f in later] == ["accumulated"]
+
+
+@few
+@given(models())
+def test_accumulated_besides_another_mistake(model: Model) -> None:
+    claimed = {k: -g for k, g in model.true.items()}
+    found = told(model, claimed, calls=calls_of(again={k: -2 * g for k, g in model.true.items()}))
+    assert [f.name for f in found] == ["accumulated", "sign"]
+
+
+@few
+@given(models(), SEEDS)
+def test_stale(model: Model, seed: int) -> None:
+    rng = np.random.default_rng([seed, 1])
+    old = {k: g + 0.3 * np.std(g) * rng.normal(size=g.shape) for k, g in model.true.items()}
+    assert [f.name for f in told(model, old, calls=calls_of(moved=old))] == ["stale"]
+    follows = {k: g * (1 + 1e-6) for k, g in old.items()}
+    assert told(model, old, calls=calls_of(moved=follows)) == []
+
+
+# Random directions alone
+
+
+@pytest.mark.parametrize("kind", [k for k in OF_A_MATRIX if k not in ("row", "column")])
+def test_few_directions_suffice(kind: str) -> None:
+    name, change = OF_A_MATRIX[kind]
+    rng = np.random.default_rng(5)
+    g, theta = rng.normal(size=(2, 12, 15))
+    assert [f.name for f in causes([Probes("W", g, change(g, theta), theta)])] == [name]
+    wrong = g + 0.1 * rng.normal(size=g.shape)
+    assert causes([Probes("W", g, wrong, theta)]) == []
+    assert causes([Probes("W", g, g, theta)]) == []
+
+
+def test_sizes_say_where_they_occur() -> None:
+    sizes = sizes_of(["W", "b"], [(5, 3), (3,)], (np.zeros((32, 5)), "not an array"))
+    assert [(s.length, s.batch) for s in sizes] == [(32, True), (5, False), (3, False)]
+    assert sizes[0].where == "the length of axis 0 of argument 0"
