@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 
 from .errors import SettingsError
-from .settings import Settings, merge, parse_hooks
+from .settings import Settings, is_code_only, merge
+from .values import parse_hooks
 
 Layers = list[dict[str, Any]]
 LAYERS = pytest.StashKey[Layers]()
 """On the config: what ini file and command line set, weakest first."""
 RECORDS = pytest.StashKey[list[dict[str, Any]]]()
 """On a test item: the results of its checks, as built-in types."""
+PROGRESS = pytest.StashKey[str]()
+"""On the config: "auto" or "off"."""
+FACTORY = pytest.StashKey[str]()
+"""On the config: ``package.module:factory`` of the executor of the whole suite, or nothing."""
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -35,6 +40,52 @@ def declare(parser: pytest.Parser) -> None:
         default=False,
         help="one line for every gradient check at the end of the run, worst first",
     )
+    for name, text, how in _OF_THE_RUN:
+        group.addoption(f"--gradcheck-{name}", dest=f"gradcheck_{name}", help=text, **how)
+        parser.addini(f"gradcheck_{name}", text, default=None)
+
+
+_OF_THE_RUN: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    (
+        "progress",
+        "whether a long check shows on the terminal how far it is (default: auto)",
+        {"choices": ("auto", "off")},
+    ),
+    (
+        "executor",
+        "who makes the executor whose workers evaluate losses, once for the run: a function"
+        " without arguments, such as concurrent.futures:ProcessPoolExecutor",
+        {"metavar": "MODULE:FACTORY"},
+    ),
+)
+"""Options that are no settings of a check: name, help, and how they stand on the command line."""
+
+
+def read_for_the_run(config: pytest.Config) -> None:
+    """Note on the config what holds for the whole run.
+
+    Raises
+    ------
+    pytest.UsageError
+        For a value that an option cannot have.
+    """
+    given = {}
+    for name, _, _ in _OF_THE_RUN:
+        try:
+            ini = config.getini(f"gradcheck_{name}")
+        except (TypeError, ValueError) as error:  # a number, in TOML
+            raise pytest.UsageError(f"gradcheck_{name}: {error}") from None
+        line = config.getoption(f"gradcheck_{name}")
+        given[name] = str(line if line is not None else ini or "")
+    progress, factory = given["progress"] or "auto", given["executor"]
+    if progress not in ("auto", "off"):
+        raise pytest.UsageError(f"gradcheck_progress: {progress!r} is neither auto nor off")
+    module, _, function = factory.partition(":")
+    if factory and not (module and function):
+        raise pytest.UsageError(
+            f"gradcheck_executor: {factory!r} is not of the form package.module:factory"
+        )
+    config.stash[PROGRESS], config.stash[FACTORY] = progress, factory
 
 
 def read(config: pytest.Config) -> Layers:
@@ -83,7 +134,7 @@ def _require_known(config: pytest.Config) -> None:
 
 
 def _written() -> list[Field[Any]]:
-    return [setting for setting in fields(Settings) if "code_only" not in setting.metadata]
+    return [setting for setting in fields(Settings) if not is_code_only(setting)]
 
 
 def _ini(setting: Field[Any]) -> str:
@@ -95,9 +146,15 @@ def _flag(setting: Field[Any]) -> str:
 
 
 def _ini_type(setting: Field[Any]) -> Any:
-    return {"float": "float", "int": "int", "int | None": "int", "bool": "bool", "str": "string"}.get(
-        str(setting.type), "args"
-    )
+    kinds = {
+        "float": "float",
+        "int": "int",
+        "int | None": "int",
+        "float | None": "float",
+        "bool": "bool",
+        "str": "string",
+    }
+    return kinds.get(str(setting.type), "args")
 
 
 def _from_ini(setting: Field[Any], value: Any) -> Any:
@@ -105,7 +162,7 @@ def _from_ini(setting: Field[Any], value: Any) -> Any:
         return None
     if _ini_type(setting) == "args":
         return (parse_hooks(value) if setting.name == "hooks" else tuple(value)) or None
-    return float(value) if str(setting.type) == "float" else value
+    return float(value) if _ini_type(setting) == "float" else value
 
 
 def _argparse(setting: Field[Any]) -> dict[str, Any]:
@@ -115,6 +172,7 @@ def _argparse(setting: Field[Any]) -> dict[str, Any]:
         "float": float,
         "int": int,
         "int | None": int,
+        "float | None": float,
         "bool": _yes_or_no,
     }
     several = _hooks_on_the_line if setting.name == "hooks" else _names

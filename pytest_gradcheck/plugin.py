@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     config.stash[options.LAYERS] = options.read(config)
+    options.read_for_the_run(config)
 
 
 @pytest.fixture

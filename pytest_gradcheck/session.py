@@ -9,15 +9,19 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from .api import as_subject
+from .adapters import as_subject, divided
 from .core.check import run_check
 from .core.result import Result
 from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
+from .executor import executor_of_the_run
+from .findings import explain
 from .options import LAYERS, RECORDS
+from .progress import shown
 from .report.text import failure, warning
 from .settings import Settings, merge
 
@@ -36,20 +40,16 @@ class Gradcheck:
         loss: Any = None,
         grads: Any = None,
         params: Any = None,
-        **settings: Any,
+        **further: Any,
     ) -> Result:
         """Check the gradient of an object, or of plain functions.
 
         Parameters
         ----------
-        subject : object
-            Anything with the hooks `params`, `grads` and `loss`.
-        *args
-            Passed to ``loss(*args)`` and ``grads(*args)``.
-        loss, grads, params : callable, callable, structure of arrays
-            Instead of `subject`: functions of the parameters, and the point at which to check.
-        **settings
-            See `Settings`; they win over marker, command line and ini file.
+        subject, *args, loss, grads, params
+            See `pytest_gradcheck.check`.
+        **further
+            Likewise; settings win over marker, command line and ini file.
 
         Returns
         -------
@@ -69,7 +69,9 @@ class Gradcheck:
         """
         __tracebackhide__ = True
         try:
-            subject, args = as_subject(subject, args, loss=loss, grads=grads, params=params)
+            words, settings = divided(further)
+            words |= {"loss": loss, "grads": grads, "params": params}
+            subject, args = as_subject(subject, args, words)
             result = _check(self._item, subject, args, merge(*self._layers, settings))
         except (SettingsError, SubjectError) as error:
             raise error.with_traceback(None) from None  # the user's line says it all
@@ -81,8 +83,11 @@ def _check(item: pytest.Item, subject: Any, args: tuple[Any, ...], settings: Set
     __tracebackhide__ = True
     records = item.stash.setdefault(RECORDS, [])
     seed = zlib.crc32(f"{item.nodeid}#{len(records)}".encode())
+    if settings.executor is None:
+        settings = replace(settings, executor=executor_of_the_run(item.config))
     problem = item.ihook.pytest_gradcheck_adapt(subject=subject, args=args, settings=settings)
-    result = run_check(problem, settings, seed=seed)
+    with shown(item):
+        result = run_check(problem, settings, seed=seed, explain=explain)
     records.append({"test": item.nodeid, "seed": seed, **result.as_dict()})
     number = f"[{len(records) - 1}]" if len(records) > 1 else ""
     for name in ("status", "relative_error", "uncertainty", "evaluations"):
@@ -216,6 +221,6 @@ def check_returned(item: pytest.Item, returned: list[Any]) -> None:
     for subject in subjects:
         try:
             result = _check(item, subject, (), settings)
-        except SubjectError as error:
+        except (SettingsError, SubjectError) as error:
             raise error.with_traceback(None) from None
         _report(result, returned_by=item)

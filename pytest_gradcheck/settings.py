@@ -7,17 +7,19 @@ whether or not any gradient is checked in that run.
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from .errors import SettingsError
+from .values import Offered, allowed, hook_names, one_of, positive, require_executor, whole
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 SCHEMES = ("central", "forward")
 MODES = ("auto", "exhaustive", "probe")
 FREEZE_RNG = ("auto", "on", "off")
-HOOKS = ("params", "grads", "loss", "backward", "set_params")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +58,24 @@ class Settings:
         Names of findings about the point of the check that are accepted without a warning.
     hooks : mapping of str to str
         Other names of the hooks on the object, such as ``{"loss": "forward"}``.
+    wrt : tuple of str
+        Names or patterns (``"layers.*"``) of the parameters and inputs of a framework's module or
+        function that are checked; by default all that require a gradient.
+    forward_ad : bool
+        Whether the forward mode of a framework (jvp) is checked as well.
+    order : {1, 2}
+        2 checks the gradient of a framework's gradient as well.
+    nondet_tol : float or None
+        Run a framework's backward pass twice, and refuse a larger difference.
+    batched_grad : bool
+        Whether a framework's backward pass is compared with itself under its vectorised map.
+    float64 : bool
+        Whether differences of a framework's narrower code are taken in float64.
     before_each : callable or None
         Called without arguments before every evaluation of the loss.
+    executor : concurrent.futures.Executor or None
+        Whose workers evaluate the loss at the first step of every entry, each on an object of its
+        own; not for probes.
     """
 
     eps: float = field(default=1e-7, metadata={"help": "first step of the difference quotients"})
@@ -96,42 +114,81 @@ class Settings:
     hooks: Mapping[str, str] = field(
         default_factory=dict, metadata={"help": "other names of the hooks, such as loss=forward"}
     )
+    wrt: tuple[str, ...] = field(
+        default=(), metadata={"help": "parameters and inputs of a module to check, by name"}
+    )
+    forward_ad: bool = field(
+        default=False, metadata={"help": "check a framework's forward mode as well"}
+    )
+    order: int = field(
+        default=1, metadata={"help": "2: check the gradient of a framework's gradient as well"}
+    )
+    nondet_tol: float | None = field(
+        default=None, metadata={"help": "refuse a backward pass less reproducible than this"}
+    )
+    batched_grad: bool = field(
+        default=False, metadata={"help": "compare a backward pass with its vectorised map"}
+    )
+    float64: bool = field(
+        default=True, metadata={"help": "take differences of a framework's narrow code in float64"}
+    )
     before_each: Callable[[], object] | None = field(
         default=None, metadata={"help": "called before every evaluation", "code_only": True}
+    )
+    executor: Executor | Offered | None = field(
+        default=None, metadata={"help": "whose workers evaluate the loss", "code_only": True}
     )
 
     def __post_init__(self) -> None:
         for name, upper in (("eps", math.inf), ("tol", 1.0), ("warn", 1.0), ("fail", 1.0)):
-            object.__setattr__(self, name, _positive(name, getattr(self, name), upper))
-        _one_of("scheme", self.scheme, SCHEMES)
-        _one_of("mode", self.mode, MODES)
+            object.__setattr__(self, name, positive(name, getattr(self, name), upper))
+        one_of("scheme", self.scheme, SCHEMES)
+        one_of("mode", self.mode, MODES)
         if self.mode == "probe" and (not self.refine or self.scheme == "forward"):
             raise SettingsError(
                 'mode="probe" measures along random directions on a ladder of steps: it goes'
                 ' neither with refine=False nor with scheme="forward"'
             )
-        object.__setattr__(self, "confidence", _positive("confidence", self.confidence, 1.0))
+        object.__setattr__(self, "confidence", positive("confidence", self.confidence, 1.0))
         if not 0.5 <= self.confidence < 1:
             raise SettingsError(
                 f"confidence={self.confidence!r}: must be at least 0.5 and below 1; certainty takes"
                 ' mode="exhaustive"'
             )
-        _whole("max_evaluations", self.max_evaluations, 1)
-        _whole("seed", self.seed, 0)
+        whole("max_evaluations", self.max_evaluations, 1)
+        whole("seed", self.seed, 0)
         if isinstance(self.freeze_rng, bool):
             object.__setattr__(self, "freeze_rng", "on" if self.freeze_rng else "off")
-        _one_of("freeze_rng", self.freeze_rng, FREEZE_RNG)
-        if not isinstance(self.refine, bool):
-            raise SettingsError(f"refine={self.refine!r}: must be True or False")
+        one_of("freeze_rng", self.freeze_rng, FREEZE_RNG)
+        for name in ("refine", "forward_ad", "batched_grad", "float64"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name}={getattr(self, name)!r}: must be True or False")
+        if isinstance(self.order, bool) or self.order not in (1, 2):
+            raise SettingsError(f"order={self.order!r}: must be 1 or 2")
+        if self.nondet_tol is not None and self.nondet_tol != 0:
+            positive("nondet_tol", self.nondet_tol, math.inf)
+        wrt = (self.wrt,) if isinstance(self.wrt, str) else tuple(self.wrt)
+        object.__setattr__(self, "wrt", wrt)
         if not isinstance(self.worst, int) or isinstance(self.worst, bool) or self.worst < 1:
             raise SettingsError(f"worst={self.worst!r}: must be a whole number of rows, 1 or more")
-        object.__setattr__(self, "allow", _allow(self.allow))
-        object.__setattr__(self, "hooks", _hooks(self.hooks))
+        object.__setattr__(self, "allow", allowed(self.allow))
+        object.__setattr__(self, "hooks", hook_names(self.hooks))
         if self.before_each is not None and not callable(self.before_each):
             raise SettingsError(
                 f"before_each={self.before_each!r}: must be a function without arguments,"
                 " such as model.reset_state (without brackets)"
             )
+        require_executor(self.executor)
+
+    def written(self) -> dict[str, Any]:
+        """Those that can be written down, as built-in types: all but functions and executors."""
+        named = ((f.name, getattr(self, f.name)) for f in fields(self) if not is_code_only(f))
+        return {name: dict(v) if isinstance(v, Mapping) else v for name, v in named}
+
+
+def is_code_only(setting: Field[Any]) -> bool:
+    """Whether a setting is an object that no command line or ini file can hold."""
+    return bool(setting.metadata.get("code_only"))
 
 
 NAMES = tuple(f.name for f in fields(Settings))
@@ -164,7 +221,7 @@ def _ordered_thresholds(given: Mapping[str, Any]) -> dict[str, float]:
     """Thresholds in order: what was set stands, defaults give way, a high `tol` lifts the rest."""
     default = {f.name: f.default for f in fields(Settings)}
     level = {
-        name: _positive(name, given.get(name, default[name]), 1.0)
+        name: positive(name, given.get(name, default[name]), 1.0)
         for name in ("tol", "warn", "fail")
     }
     if "fail" in given and "warn" not in given:
@@ -182,75 +239,6 @@ def _ordered_thresholds(given: Mapping[str, Any]) -> dict[str, float]:
             )
         level["fail"] = level["warn"]
     return level
-
-
-def _positive(name: str, value: Any, upper: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise SettingsError(f"{name}={value!r}: must be a number, not {type(value).__name__}")
-    number = float(value)
-    if not (0 < number <= upper) or math.isinf(number):
-        limit = f"in (0, {upper:g}]" if math.isfinite(upper) else "positive and finite"
-        raise SettingsError(f"{name}={value!r}: must be {limit}")
-    return number
-
-
-def _whole(name: str, value: Any, least: int) -> None:
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SettingsError(f"{name}={value!r}: must be a whole number, {least} or more")
-
-
-def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise SettingsError(f"{name}={value!r}: must be one of {', '.join(choices)}")
-
-
-def _allow(value: Any) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else value
-    if not isinstance(names, Iterable) or isinstance(names, Mapping):
-        raise SettingsError(f"allow={value!r}: must be names of findings, such as ['kink']")
-    names = tuple(names)
-    for name in names:
-        if name not in ALLOWABLE:
-            raise SettingsError(
-                f"allow={name!r}: no such finding; the ones to allow are {', '.join(ALLOWABLE)}"
-            )
-    return names
-
-
-ALLOWABLE = (
-    "zero-gradient",
-    "tiny-gradient",
-    "coarse",
-    "undecided",
-    "kink",
-    "tied",
-    "nondeterministic",
-)
-"""Findings about the point of a check: a test may accept them by name."""
-
-
-def _hooks(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise SettingsError(f"hooks={value!r}: must be a mapping, such as {{'loss': 'forward'}}")
-    for hook, name in value.items():
-        if hook not in HOOKS:
-            raise SettingsError(f"hooks: {hook!r} is not one of {', '.join(HOOKS)}")
-        if not isinstance(name, str) or not name:
-            raise SettingsError(f"hooks[{hook!r}]={name!r}: must be the name of an attribute")
-    return dict(value)
-
-
-def parse_hooks(words: Iterable[str]) -> dict[str, str]:
-    """Read ``loss=forward`` pairs, as the command line and ini files write them."""
-    pairs: dict[str, str] = {}
-    for word in (w for line in words for w in line.replace(",", " ").split()):
-        hook, equals, name = word.partition("=")
-        if not equals:
-            raise SettingsError(f"hooks: {word!r} is not of the form hook=name")
-        pairs[hook] = name
-    return pairs
 
 
 def _suggestion(name: str) -> str:

@@ -10,9 +10,11 @@ import numpy as np
 
 from ..settings import Settings
 from .displaced import give_up_where_kinks_crowd
+from .first_pass import strategy
 from .judge import is_settled
 from .measure import Measurement, textbook
 from .measured import Measured
+from .noise import POINTS
 from .parameters import Array, Parameter
 from .point import Point, in_float64
 from .problem import Problem, Saved
@@ -26,6 +28,7 @@ def by_entry(
     """The gradient as measured: in float64 where possible, at a second point where needed."""
     asked = point.loss
     moved, point = in_float64(problem, point, settings, state)
+    point.loss.many = strategy(problem, moved, point, settings)
     blocks, kinked = _measure(moved, point, settings, seed)
     require_reach([b for b in blocks if b.claimed.any() and not b.numeric.any()], point)
     doubted = [
@@ -37,6 +40,7 @@ def by_entry(
             there = replace(point, base=point.loss(), claims=claims)
             if not math.isfinite(there.base):
                 return unmeasured(moved.parameters, claims)
+            there.loss.many = strategy(problem, moved, there, settings, elsewhere=True)
             return _measure(moved, there, settings, seed)[0]
 
         give_up_where_kinks_crowd(blocks, doubted, problem, moved, saved, measure, settings, seed)
@@ -48,6 +52,8 @@ def _measure(
     problem: Problem, point: Point, settings: Settings, seed: int
 ) -> tuple[list[Measured], bool]:
     """The gradient as measured, and whether kinks of the loss were met on the way."""
+    loss, sides = point.loss, 1 if settings.scheme == "forward" else 2
+    loss.expected = loss.evaluations + sides * sum(p.size for p in problem.parameters) + POINTS
     if not settings.refine or settings.scheme == "forward":
         plain = textbook(
             problem,
@@ -70,6 +76,7 @@ def _measure(
         warn=settings.warn,
         rng=np.random.default_rng(seed),
     )
+    loss.progress("entries that one step could not decide")
     return measurement.run(), measurement.kinked
 
 
@@ -79,5 +86,3 @@ def unmeasured(parameters: Sequence[Parameter], claims: Sequence[Array]) -> list
         Measured(p, g, np.full_like(g, np.nan), np.full_like(g, np.inf), np.zeros_like(g))
         for p, g in zip(parameters, claims, strict=True)
     ]
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from .parameters import Array, Parameter
 
 CHUNK = 4096
 """Entries prepared at a time: a list of floats is several times as large as an array."""
+GLANCE = 0.05
+"""Seconds between two looks of whoever watches, roughly."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +61,44 @@ def forward_quotients(parameter: Parameter, loss: Loss, eps: float, base: float)
     return Quotients(plus, np.full_like(plus, base), up - theta)
 
 
-def losses_at(parameter: Parameter, loss: Loss, theta: Array, moved: Array) -> Array:
-    """The loss with entry i alone at ``moved[i]``, for every i; each entry back at ``theta[i]``.
+def losses_at(
+    parameter: Parameter, loss: Loss, theta: Array, moved: Array, first: int = 0
+) -> Array:
+    """The loss with entry ``first + i`` alone at ``moved[i]``, for every i; each back at ``theta``.
 
-    Between two evaluations this does nothing but two assignments and one append.
+    Parameters
+    ----------
+    parameter : Parameter
+    loss : Loss
+    theta, moved : ndarray, shape (n,)
+        Where the entries stand, and where each goes.
+    first : int
+        The first of them.
     """
-    losses = np.empty(parameter.size)
+    loss.where = parameter.name
+    if loss.many is not None:
+        return loss.many(parameter, theta, moved, first)
+    return one_by_one(loss, parameter, theta, moved, first)
+
+
+def one_by_one(
+    loss: Loss, parameter: Parameter, theta: Array, moved: Array, first: int = 0
+) -> Array:
+    """The same by one call after another.
+
+    Between two evaluations this does nothing but two assignments and one append; whoever watches
+    is told after groups of them.
+    """
+    losses = np.empty(moved.size)
     cells, evaluate = parameter.cells, loss.raw
-    for start in range(0, parameter.size, CHUNK):
-        part = slice(start, start + CHUNK)
+    start, count = 0, CHUNK if loss.watch is None else 1
+    while start < moved.size:
+        part = slice(start, start + count)
         found: list[float] = []
-        i, x = -1, 0.0
+        i, x, began = -1, 0.0, time.perf_counter()
         try:
             for i, (x, y) in enumerate(
-                zip(theta[part].tolist(), moved[part].tolist(), strict=True), start
+                zip(theta[part].tolist(), moved[part].tolist(), strict=True), first + start
             ):
                 cells[i] = y
                 found.append(evaluate())
@@ -81,4 +108,9 @@ def losses_at(parameter: Parameter, loss: Loss, theta: Array, moved: Array) -> A
             if i >= 0:
                 cells[i] = x
         losses[part] = found
+        start += len(found)
+        if loss.watch is not None:
+            loss.look()
+            longer = 2 * count if time.perf_counter() - began < GLANCE else count // 2
+            count = min(max(longer, 1), CHUNK)
     return losses

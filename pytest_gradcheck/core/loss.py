@@ -4,16 +4,43 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..errors import SubjectError
 
+if TYPE_CHECKING:
+    from .parameters import Array, Parameter
+
 _FLOAT64 = np.float64
 DOMAIN = re.compile(r"\b(domain|positive|negative|non-?zero|singular|definite|infs?|nans?)\b", re.I)
 """Words of a ValueError that speak of an argument's range, not of a mistake in the code."""
+
+
+Watch = Callable[[int, "int | None", str], None]
+"""``watch(done, expected, where)``: evaluations so far and in all, None if that is not known."""
+_WATCH: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+class Many(Protocol):
+    """Another way to evaluate many points of one parameter: in batches, or by workers."""
+
+    def __call__(self, parameter: Parameter, theta: Array, moved: Array, first: int = 0) -> Array:
+        """The loss with entry ``first + i`` alone at ``moved[i]``, from ``theta[i]``."""
+
+
+@contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Every loss made inside tells `watch` how far it is."""
+    token = _WATCH.set(watch)
+    try:
+        yield
+    finally:
+        _WATCH.reset(token)
 
 
 class Loss:
@@ -22,16 +49,55 @@ class Loss:
     Outside the domain of the loss (``math.log`` of a negative number, a Cholesky factorisation
     that does not exist) the value is NaN, as NumPy's own functions have it: a step that leaves
     the domain is a step too long, not a reason to stop.
+
+    Attributes
+    ----------
+    raw : callable
+        One evaluation, uncounted.
+    many : Many or None
+        How the first step of every entry is evaluated, if not one by one.
+    watch : callable or None
+        Who is told how far the check is: for the eyes only.
     """
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self.evaluations = 0
         self.function = function
         self.raw = _as_float(function)
+        self.many: Many | None = None
+        self.watch = _WATCH.get()
+        self.expected: int | None = None
+        self.where = ""
 
     def __call__(self) -> float:
         self.evaluations += 1
+        if self.watch is not None:
+            self.watch(self.evaluations, self.expected, self.where)
         return self.raw()
+
+    def progress(self, where: str, expected: int | None = None) -> None:
+        """Say what is being done from here on, and how many evaluations it takes in all.
+
+        Parameters
+        ----------
+        where : str
+            A parameter's name, or a few words.
+        expected : int or None
+            What ``evaluations`` will be at the end of it; None where nobody knows.
+        """
+        self.where, self.expected = where, expected
+        self.look()
+
+    def look(self, beyond: int = 0) -> None:
+        """Show how far it is: after evaluations that did not go through ``loss()``.
+
+        Parameters
+        ----------
+        beyond : int
+            Evaluations that are done and not yet counted.
+        """
+        if self.watch is not None:
+            self.watch(self.evaluations + beyond, self.expected, self.where)
 
     def strict(self) -> float:
         """The same where an exception is the user's to see: at the point of the check itself."""

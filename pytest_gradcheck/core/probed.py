@@ -10,8 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .differences import Derivative
-from .measured import COMMON, OWN, Single
+from .measured import COMMON, OWN, Measured, Single
 from .parameters import Array, Parameter
+from .region import dot
+from .weights import UNIT, draw
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Derivatives along a few rows of weights over the whole of one parameter.
+
+    Attributes
+    ----------
+    values, bars : ndarray, shape (rows,)
+        As measured, with their error bars.
+    """
+
+    seed: int
+    rows: tuple[int, ...]
+    block: int
+    weight: float
+    values: Array
+    bars: Array
+
+    def of(self, gradient: Array) -> Array:
+        """What the same derivatives would be for some gradient of the parameter, flat."""
+        rows = (draw(self.seed, row, self.block, gradient.size) for row in self.rows)
+        return UNIT * self.weight * np.array([dot(gradient, weights) for weights in rows])
 
 
 @dataclass
@@ -33,6 +58,8 @@ class Probed:
         Norm of the measured gradient, where the corrected one does not give it.
     negligible : bool
         As in `Measured`.
+    slopes : Slopes or None
+        Where it is wrong throughout, and no single entry is known.
     told : bool
         Whether what is wrong in it was found and told as a whole.
     """
@@ -50,6 +77,7 @@ class Probed:
     numeric: float = 0.0
     undecided: bool = False
     told: bool = False
+    slopes: Slopes | None = None
 
     @property
     def is_finite(self) -> bool:
@@ -99,12 +127,21 @@ class Probed:
 
     def _single(self, i: int) -> Single:
         claim, measured = float(self.claimed[i]), self.entries[i]
-        return Single(i, claim, measured.nearest(claim), measured.uncertainty + self.rounding(i))
+        return Single(
+            i, claim, measured.nearest(claim), measured.uncertainty + float(self.rounding(claim))
+        )
 
-    def rounding(self, i: int) -> float:
-        """Error bar of the claim of one entry, from the precision in which it was handed over."""
+    def rounding(self, claimed: Array | float) -> Array | float:
+        """Error bar of a claim, from the precision in which it was handed over."""
         typical = self.claimed_norm / math.sqrt(self.claimed.size)
-        return self.claim_rounding * (OWN * abs(float(self.claimed[i])) + COMMON * typical)
+        return self.claim_rounding * (OWN * np.abs(claimed) + COMMON * typical)
+
+    def as_measured(self) -> Measured:
+        """The same as if every entry had been measured: as well as the bound on all says."""
+        typical = 4 * min(self.most, 1e300) / math.sqrt(max(self.claimed.size, 1))
+        bar = np.full(self.claimed.size, typical)
+        rounding = np.asarray(self.rounding(self.claimed))
+        return Measured(self.parameter, self.claimed, self.corrected, bar, rounding)
 
     def error_limits(self) -> tuple[float, float, float]:
         """Norm of the error: at least, as measured, at most."""

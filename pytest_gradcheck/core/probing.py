@@ -21,7 +21,7 @@ from .located import Found
 from .loss import Loss
 from .measured import NEGLIGIBLE
 from .parameters import Array, Parameter
-from .probed import Probed
+from .probed import Probed, Slopes
 from .probes import Prober, Reading
 from .region import Region
 from .result import Finding
@@ -40,6 +40,8 @@ APART = 1e-3
 is far above the noise as well: in common probes the others' steps would be bound by theirs."""
 ROUNDS = 6
 """Searches, each followed by fresh probes, before what is left is reported as not located."""
+SLOPES = 4
+"""Slopes of a parameter that is wrong throughout: one fixes a constant, three are left."""
 SEARCH = 2_000
 """Evaluations that a search may take where `max_evaluations` does not say."""
 
@@ -181,6 +183,7 @@ class Probing:
         ]
 
     def _examine(self, group: tuple[Region, ...]) -> None:
+        self.prober.loss.progress("random directions through all parameters")
         search = Search(
             self.prober,
             target=self.target,
@@ -196,6 +199,8 @@ class Probing:
             if search.found.count == before:
                 break
             certificate = self._certify(group, search.found)
+        for wrong in search.found.throughout:
+            self._measure_whole(wrong.region)
         self._record(group, certificate, search.found)
 
     def _certify(self, group: tuple[Region, ...], found: Found) -> Certificate:
@@ -234,6 +239,21 @@ class Probing:
             if len(readings) == wanted < MOST * self.probes and coarse:
                 wanted *= 2
         return so_far
+
+    def _measure_whole(self, region: Region) -> None:
+        """Slopes along which causes can be told apart, where a whole parameter is wrong."""
+        if not region.is_whole or self.prober.loss.evaluations >= self.limit:
+            return
+        i, rows = region.block, tuple(itertools.islice(self._rows, SLOPES))
+        found = [self.prober.read((region,), row, target=self.target) for row in rows]
+        self.blocks[i].slopes = Slopes(
+            self.prober.seed,
+            rows,
+            i,
+            self.prober.weight[i],
+            np.array([reading.value for reading in found]),
+            np.array([reading.bar for reading in found]),
+        )
 
     def _unprobed(self, group: tuple[Region, ...]) -> Finding:
         names = tuple(self.blocks[region.block].parameter.name for region in group)

@@ -9,12 +9,31 @@ from ..core.result import Block, Entry, Result
 
 SHORT = 3
 """Rows of the table in a warning."""
+CAUSES = (
+    "accumulated",
+    "stale",
+    "not-written",
+    "sign",
+    "factor",
+    "mean-for-sum",
+    "swapped",
+    "transposed",
+    "reversed",
+    "rolled",
+    "l2-missing",
+    "l2-extra",
+    "l1-missing",
+    "l1-extra",
+    "partly-written",
+    "wrong-region",
+)
+"""Findings that say why a gradient is wrong, the ones that say most first."""
 
 
 def failure(result: Result) -> list[str]:
     """The message of a failed check: verdict, worst entries, parameters, what to do next."""
     lines = [headline(result), "", overview(result)]
-    lines += _section(findings(result))
+    lines += _section([line for line in findings(result) if line not in lines[0]])
     lines += _section(entry_table(result))
     lines += _section(block_table(result.blocks))
     lines += _section(next_steps(result))
@@ -39,13 +58,14 @@ def headline(result: Result) -> str:
     doubts = [f for f in result.findings if f.name in ("not-finite",)]
     if doubts:
         return doubts[0].message
-    regions = [finding for finding in result.findings if finding.name == "wrong-region"]
-    if regions:
-        more = f" and {len(regions) - 1} more regions" if len(regions) > 1 else ""
-        return f"{regions[0].message}{more} ({result.title}: {_judgement(result)})"
+    causes = sorted(
+        (f for f in result.findings if f.name in CAUSES), key=lambda f: CAUSES.index(f.name)
+    )
+    if causes:
+        return f"{result.title}: {_judgement(result)}, {causes[0].name}: {causes[0].message}"
     if all(block.status == "pass" for block in result.blocks) and result.findings:
-        causes = [f for f in result.findings if f.name not in result.settings.get("allow", ())]
-        return f"{result.title}: {(causes or result.findings)[0].message}"
+        doubts = [f for f in result.findings if f.name not in result.settings.get("allow", ())]
+        return f"{result.title}: {(doubts or result.findings)[0].message}"
     if not result.worst:
         return f"{result.title}: relative error {result.relative_error:.2e}"
     worst = result.worst[0]
@@ -156,12 +176,7 @@ def next_steps(result: Result) -> list[str]:
         advice += (
             f"; that of {', '.join(right[:4])}{' and others' if len(right) > 4 else ''} agrees"
         )
-    lines = [advice + "."]
-    matrices = {block.name for block in result.blocks if len(block.shape) > 1}
-    if set(wrong) <= matrices and not set(right) & matrices:
-        lines.append("All weight matrices are wrong and nothing else: is a regularisation term of")
-        lines.append("the loss missing in their gradients?")
-    return lines
+    return [advice + "."]
 
 
 def _section(lines: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,7 @@ def adapt(subject: Functions, args: tuple[Any, ...], settings: Settings) -> Prob
         grads=mine.grads,
         roots=[*((k, f) for k, f in functions.items() if callable(f)), ("args", args)],
         in_float64=in_float64,
+        rebuild=partial(adapt, subject, args, replace(settings, executor=None)),
         notes=blocks.notes,
         title=_title(subject.loss or subject.grads),
     )

@@ -1,0 +1,58 @@
+"""Evidence where a few slopes of a parameter are known, and no single entry."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.probed import Probed, Slopes
+from .bars import TOLD, Array, decades, line
+from .evidence import CONFIRMED, DECADES, LEEWAY, SLACK, Fit
+
+
+class SlopesEvidence:
+    """Evidence where a parameter is wrong throughout, and was measured along random directions.
+
+    Parameters
+    ----------
+    probed : Probed
+    slopes : Slopes
+        Its own.
+    theta : ndarray
+        Values of the parameter at the point of the check.
+    """
+
+    def __init__(self, probed: Probed, slopes: Slopes, theta: Array) -> None:
+        self.name: str = probed.parameter.name
+        self.shape: tuple[int, ...] = tuple(int(n) for n in probed.parameter.shape)
+        self.theta, self.claimed = theta, probed.claimed
+        self.numeric: Array | None = None
+        self.wrong = True
+        self._slopes = slopes
+        self._errors: Array = slopes.of(probed.claimed) - slopes.values
+        rounding = float(np.linalg.norm(probed.rounding(probed.claimed))) * slopes.weight
+        self._bars: Array = slopes.bars + rounding + LEEWAY * np.abs(self._errors)
+
+    def admits(self, gradient: Array) -> bool:
+        if not np.all(np.isfinite(gradient)):
+            return False
+        change = self._slopes.of(self.claimed - gradient)
+        agrees = np.all(np.abs(self._errors - change) <= SLACK * self._bars)
+        return bool(agrees) and decades(change, self._bars) >= DECADES
+
+    def fit(self, pattern: Array, besides: Array | None = None) -> Fit | None:
+        if not (np.all(np.isfinite(pattern)) and pattern.any()):
+            return None
+        errors = self._errors if besides is None else self._errors - self._slopes.of(besides)
+        along = self._slopes.of(pattern)
+        constant, uncertainty = line(along, errors, self._bars, self._bars)
+        if not abs(constant) > TOLD * uncertainty:
+            return None
+        left = np.abs(errors - constant * along)
+        if np.any(left > SLACK * self._bars):
+            return None
+        # the one that says most is taken to have fixed the constant, the others to confirm it
+        kept = np.argsort(np.abs(along) / self._bars)[:-1]
+        if decades(constant * along[kept], self._bars[kept]) < CONFIRMED:
+            return None
+        residual = float(np.linalg.norm(left) / np.linalg.norm(errors))
+        return Fit(constant, uncertainty, residual, kept.size)

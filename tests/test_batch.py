@@ -1,0 +1,255 @@
+"""Many points in one call: the optional hook ``losses(batch)``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from shipped import Batched, Net, Scalars
+
+from pytest_gradcheck import Problem, SubjectError, check
+from pytest_gradcheck.adapters import hooks
+from pytest_gradcheck.core import batch as batch_module
+from pytest_gradcheck.core.result import Result
+
+
+def verdict(result: Result) -> Any:
+    return result.status, [(entry.parameter, entry.index) for entry in result.worst]
+
+
+class Counting(Batched):
+    """Counts the points of each batch, in a global: attributes are put back."""
+
+    def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+        POINTS.append(len(batch["W"]))
+        return super().losses(batch)
+
+    def loss(self) -> float:
+        SINGLE.append(1)
+        return super().loss()
+
+
+POINTS: list[int] = []
+SINGLE: list[int] = []
+
+
+@pytest.fixture(autouse=True)
+def _count_from_zero() -> None:
+    POINTS.clear()
+    SINGLE.clear()
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.001])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_result_is_that_of_single_evaluations(factor: float, dtype: Any) -> None:
+    options = {"factor": factor, "dtype": dtype}
+    assert verdict(check(Batched(**options))) == verdict(check(Net(**options)))
+
+
+def test_first_pass_is_made_of_batches() -> None:
+    check(Counting())
+    assert sum(POINTS) == 3 + 2 * 28  # three to compare, then both sides of every entry
+    assert len(SINGLE) < 2 * 28
+
+
+def test_every_point_counts_as_an_evaluation() -> None:
+    assert check(Batched(), refine=False).evaluations == 2 + 3 + 3 + 2 * 28
+
+
+def test_forward_scheme() -> None:
+    result = check(Counting(), scheme="forward", refine=False, tol=1e-5)
+    assert result.status == "pass"
+    assert sum(POINTS) == 3 + 28
+
+
+def test_batches_are_of_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "MEMORY", 5 * 28 * 8)
+    assert check(Counting()).status == "pass"
+    assert max(POINTS) == 5
+
+
+def test_unmoved_parameters_are_views() -> None:
+    class Looking(Batched):
+        def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+            for name, array in batch.items():
+                assert array.shape == (array.shape[0], *self.params[name].shape)
+                if array.shape[0] > 3:
+                    seen.add((name, array.strides[0] == 0))
+            return super().losses(batch)
+
+    seen: set[tuple[str, bool]] = set()
+    assert check(Looking()).status == "pass"
+    assert seen == {("W", True), ("W", False), ("b", True), ("b", False)}
+
+
+def test_scalars_become_arrays() -> None:
+    assert check(Scalars()).status == "pass"
+
+
+def test_arguments_are_handed_over() -> None:
+    class Given(Batched):
+        def loss(self, scale: float) -> float:
+            return super().loss() * scale
+
+        def losses(self, batch: dict[str, np.ndarray], scale: float) -> np.ndarray:
+            SINGLE.append(1)
+            return super().losses(batch) * scale
+
+        def grads(self, scale: float) -> dict[str, np.ndarray]:
+            return {name: g * scale for name, g in super().grads().items()}
+
+    assert check(Given(), 3.0).status == "pass"
+    assert SINGLE
+
+
+def test_another_name() -> None:
+    class Renamed(Counting):
+        losses = None  # type: ignore[assignment]
+        many = Counting.losses
+
+    assert check(Renamed()).status == "pass"
+    assert not POINTS
+    assert check(Renamed(), hooks={"losses": "many"}).status == "pass"
+    assert POINTS
+
+
+@pytest.mark.parametrize("past", [[0.5, 0.25], lambda: [0.5], lambda X, y: 0.0])
+def test_something_else_of_that_name_is_no_hook(past: Any) -> None:
+    net = Net()
+    net.losses = past  # type: ignore[attr-defined]
+    assert check(net).status == "pass"
+
+
+def test_tied_parameters_are_evaluated_one_by_one() -> None:
+    class Tied(Counting):
+        def __init__(self) -> None:
+            super().__init__()
+            self.params["again"] = self.params["b"]
+
+        def grads(self) -> dict[str, np.ndarray]:
+            found = super().grads()
+            return {**found, "again": np.zeros(4)}
+
+    assert check(Tied(), allow=["tied"]).status == "pass"
+    assert not POINTS
+
+
+def test_before_each_is_called() -> None:
+    calls = [0]
+
+    def count() -> None:
+        calls[0] += 1
+
+    check(Counting(), before_each=count)
+    assert calls[0] >= len(SINGLE) + len(POINTS)
+
+
+def test_points_outside_the_domain_are_evaluated_one_by_one() -> None:
+    class Log:
+        def __init__(self) -> None:
+            self.params = np.array([1e-9, 1.0, 2.0])
+
+        def loss(self) -> float:
+            return float(np.sum(np.log(self.params)))
+
+        def losses(self, batch: np.ndarray) -> np.ndarray:
+            if np.any(batch < 0):
+                raise ValueError("math domain error")
+            return np.sum(np.log(batch), axis=1)
+
+        def grads(self) -> np.ndarray:
+            return 1 / self.params
+
+    assert check(Log()).status == "pass"
+
+
+def test_losses_held_by_their_generators_are_evaluated_one_by_one() -> None:
+    class Draws(Counting):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rng = np.random.default_rng(0)
+
+        def loss(self) -> float:
+            return super().loss() * (1 + self.rng.random())
+
+        def grads(self) -> dict[str, np.ndarray]:
+            scale = 1 + self.rng.random()
+            return {name: g * scale for name, g in super().grads().items()}
+
+    assert check(Draws(), allow=["nondeterministic"]).status == "pass"
+    assert not POINTS
+
+
+class TestMistakes:
+    def test_own_parameters_instead_of_the_batch(self) -> None:
+        class Ignores(Batched):
+            def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+                return np.full(len(batch["W"]), self.loss())
+
+        with pytest.raises(SubjectError, match="does it read the object's own parameters"):
+            check(Ignores())
+
+    def test_another_loss(self) -> None:
+        class Mean(Batched):
+            def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+                return super().losses(batch) / 5
+
+        with pytest.raises(SubjectError, match=r"disagree at the point itself: .* against"):
+            check(Mean())
+
+    def test_low_precision(self) -> None:
+        class Single(Batched):
+            def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+                return super().losses(batch).astype(np.float32)
+
+        with pytest.raises(SubjectError, match="the same precision"):
+            check(Single())
+
+    @pytest.mark.parametrize(
+        ("given", "what"),
+        [(1.0, r"type float \(shape \(\)"), (np.zeros((2, 2)), r"shape \(2, 2\)")],
+    )
+    def test_not_one_number_for_each_point(self, given: Any, what: str) -> None:
+        class Wrong(Batched):
+            def losses(self, batch: dict[str, np.ndarray]) -> Any:
+                return given
+
+        with pytest.raises(SubjectError, match=what):
+            check(Wrong())
+
+    def test_exception(self) -> None:
+        class Raises(Batched):
+            def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+                raise RuntimeError("no vmap here")
+
+        net = Raises()
+        before = {name: array.tobytes() for name, array in net.params.items()}
+        with pytest.raises(SubjectError, match="raised RuntimeError: no vmap here"):
+            check(net)
+        assert before == {name: array.tobytes() for name, array in net.params.items()}
+
+    def test_way_out_is_named_and_works(self) -> None:
+        class Other(Net):
+            def losses(self, names: Any) -> list[str]:
+                return list(names)
+
+        with pytest.raises(SubjectError, match=r'hooks=\{"losses": "none"\}'):
+            check(Other())
+        assert check(Other(), hooks={"losses": "none"}).status == "pass"
+
+
+def test_a_problem_can_bring_its_own() -> None:
+    net = Net()
+
+    def adapter(subject: Any, args: Any, settings: Any) -> Problem:
+        def losses(batch: list[np.ndarray]) -> np.ndarray:
+            POINTS.append(len(batch[0]))
+            h = np.tanh(net.X @ batch[0] + batch[1][:, None])
+            return 0.5 * np.sum(h**2, axis=(1, 2))
+
+        return dataclasses.replace(hooks.adapt(subject, args, settings), losses=losses)
+
+    assert check(net, adapters=[adapter]).status == "pass"
+    assert sum(POINTS) == 3 + 2 * 28
