@@ -35,7 +35,7 @@ def test_core_knows_nothing_of_adapters_and_report() -> None:
         check=True,
     )
     others = [name for name in done.stdout.split() if not name.startswith("pytest_gradcheck.core")]
-    assert others == ["pytest_gradcheck.errors", "pytest_gradcheck.settings"]
+    assert others == [f"pytest_gradcheck.{name}" for name in ("errors", "settings", "values")]
 
 
 @pytest.mark.parametrize("module", ["api", "adapters", "report.text"])

@@ -276,7 +276,10 @@ class TestWarning:
         result = run(WARNING, *workers)
         result.assert_outcomes(passed=2, warnings=2)
         result.stdout.fnmatch_lines_random(
-            ["*GradcheckWarning: b1*: analytic *imprecise*", "*GradcheckWarning: b1*suspect*"]
+            [
+                "*GradcheckWarning: b1*: analytic *imprecise*",
+                "*GradcheckWarning: Mlp: warn, suspect, factor: the gradient of b1*",
+            ]
         )
 
     @with_and_without_workers

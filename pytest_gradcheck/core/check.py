@@ -80,12 +80,13 @@ def run_check(
             saved.require_unchanged("the loss")
             judged = [judge_block(block, settings) for block in blocks]
             worst = worst_entries(blocks, settings.worst)
+            status, relative_error, uncertainty = judge_whole(blocks, settings)
+            evaluations = point.loss.evaluations
             if explain is not None:
                 args = dict(problem.roots).get("args", ())
                 findings += explain(Situation(blocks, judged, args, point, saved))
             if any(block.status != "pass" for block in judged):
                 findings += problem.explain(worst)
-        status, relative_error, uncertainty = judge_whole(blocks, settings)
         return Result(
             status=worst_status([status, *(b.status for b in judged), _status(findings, settings)]),
             relative_error=relative_error,
@@ -93,7 +94,7 @@ def run_check(
             blocks=tuple(judged),
             worst=worst,
             findings=tuple(findings),
-            evaluations=point.loss.evaluations,
+            evaluations=evaluations,
             seconds=time.perf_counter() - start,
             title=problem.title,
             settings=replace(settings, mode=mode, seed=seed).written(),

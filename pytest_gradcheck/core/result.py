@@ -122,7 +122,7 @@ class Result:
     findings : tuple of Finding
         What was noticed.
     evaluations : int
-        Evaluations of the loss.
+        Evaluations of the loss, but for a few by which a wrong gradient is explained.
     seconds : float
         Wall-clock time.
     title : str
