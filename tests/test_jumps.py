@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_gradcheck import check
+from pytest_gradcheck import Result, check
 
 SLOPES = np.array([-0.7, 1.1])
 
@@ -59,3 +59,30 @@ def test_another_error_of_the_loss_is_the_users_to_see() -> None:
 
     with pytest.raises(ValueError, match="not aligned"):
         check(loss=loss, grads=lambda x: 2 * x, params=np.ones(3))
+
+
+class TestNextToTheEdgeOfADomain:
+    """Rounding of x * x, magnified by the root, jumps a few times between point and edge."""
+
+    x = np.array([1 - 1e-8, 0.5])
+
+    @staticmethod
+    def loss(x: np.ndarray) -> float:
+        with np.errstate(invalid="raise"):
+            return float(np.sum(np.arcsin(x) + np.sqrt(1 - x**2)))
+
+    def check(self, factor: float) -> Result:
+        return check(
+            loss=self.loss,
+            grads=lambda x: np.sqrt((1 - x) / (1 + x)) * [factor, 1.0],
+            params=self.x,
+        )
+
+    def test_no_alarm(self) -> None:
+        result = self.check(1.0)
+        assert [block.status for block in result.blocks] == ["pass"]
+        assert "wrong-entry" not in {finding.name for finding in result.findings}
+        assert all(entry.error <= entry.uncertainty for entry in result.worst)
+
+    def test_wrong_gradient_is_flagged(self) -> None:
+        assert self.check(30.0).status == "fail"

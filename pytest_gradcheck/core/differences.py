@@ -1,11 +1,11 @@
-"""One derivative with its error bar: where to measure next, when to stop, and what was found."""
+"""One derivative with its error bar: from a ladder of steps, and from many points in noise."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .fit import Window
+from .fit import Fit, Window
 from .ladder import (
     COARSEST,
     ONE_SIDED,
@@ -13,23 +13,20 @@ from .ladder import (
     RATIO,
     ROUNDING,
     SIGMAS,
-    Estimate,
     Ladder,
+    scatter_of,
     tableau,
 )
+from .rungs import DECIDED, climb
 
-MOST = 24
-"""Largest number of rungs."""
 DROWNED = 0.3
 """Part of an error bar that noise explains, from which on more points are worth their cost."""
 WINDOWS = 6
 """Largest number of windows tried."""
 FEW, MANY = 16, 64
 """Points of a least-squares fit: while its window is sought, and once it is found."""
-DECIDED = 1e-2
-"""A difference is certain, and known to two digits, when its error bar is this fraction of it."""
-STALLED = 3
-"""Rungs without gain after which longer steps are given up."""
+CONFIRMATIONS = 3
+"""How often a discrepancy is put to the test, if it turns out to rest on other steps each time."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,12 @@ class Derivative:
         over independent measurements.
     left, right : float
         One-sided derivatives; both are `value` unless the point is a kink.
+    within : float
+        Distance from the point within which the kink is known to lie.
+    step : float
+        Shortest step of the differences it rests on; 0 where a fit has shown its own noise.
+    hidden : float
+        Part of `uncertainty` for a kink that may hide in the noise, of which nothing is seen.
     """
 
     value: float
@@ -52,11 +55,48 @@ class Derivative:
     noise: float
     left: float
     right: float
+    within: float = 0.0
+    step: float = 0.0
+    hidden: float = 0.0
 
     @classmethod
-    def smooth(cls, value: float, uncertainty: float, noise: float) -> Derivative:
+    def smooth(cls, value: float, uncertainty: float, noise: float, step: float = 0) -> Derivative:
         """A derivative where both sides agree."""
-        return cls(value, uncertainty, noise, left=value, right=value)
+        return cls(value, uncertainty, noise, left=value, right=value, step=step)
+
+    @classmethod
+    def unknown(cls) -> Derivative:
+        """Nothing could be measured."""
+        return cls.smooth(math.nan, math.inf, math.inf)
+
+    @classmethod
+    def of_fit(cls, fit: Fit) -> Derivative:
+        """What a least-squares fit says."""
+        return cls(fit.value, fit.uncertainty, fit.random, fit.value, fit.value, hidden=fit.hidden)
+
+    def beside(self, claim: float) -> Derivative:
+        """The same without the part for a hidden kink, if the claim has no need of it.
+
+        Across a kink the mean of the two slopes is measured.  A claim of one of them must not be
+        contradicted by that; but one that agrees with the mean is no worse for a kink.
+        """
+        if abs(self.value - claim) > self.sure:
+            return self
+        return replace(self, uncertainty=self.sure, noise=min(self.noise, self.sure), hidden=0.0)
+
+    def spanning(self) -> Derivative:
+        """The same with an error bar over both slopes of what may be no kink at the point."""
+        half = abs(self.left - self.right) / 2
+        return Derivative.smooth(self.value, self.uncertainty + half, self.noise, self.step)
+
+    def contradicts(self, claim: float) -> bool:
+        """Whether a claim lies outside the error bar."""
+        return abs(self.nearest(claim) - claim) > self.uncertainty
+
+    @property
+    def sure(self) -> float:
+        """The error bar if no kink hides in the noise."""
+        return self.uncertainty - self.hidden
 
     @property
     def kink(self) -> bool:
@@ -70,8 +110,13 @@ class Derivative:
         return min(max(claim, low), high)
 
 
-def derivative(ladder: Ladder, *, claim: float, target: float, enough: float) -> Derivative:
+def derivative(
+    ladder: Ladder, *, claim: float, target: float, enough: float, points: int = MANY
+) -> Derivative:
     """Measure until the derivative is known to `target`, or `claim` certainly differs.
+
+    Few differences that agree by chance look like a precise one: a claim is contradicted only by
+    what steps off the ladder confirm.
 
     Parameters
     ----------
@@ -83,20 +128,34 @@ def derivative(ladder: Ladder, *, claim: float, target: float, enough: float) ->
         Error bar aimed at.
     enough : float
         Error bar that will do where noise dominates at every step.
+    points : int
+        Points of the least-squares fit that averages noise.
     """
     if 0 not in ladder.rungs:
         ladder.add(0)
+    found = _measured(ladder, claim, target, enough, points)
+    for _ in range(CONFIRMATIONS):
+        if not (found.contradicts(claim) and found.step and ladder.check_below(found.step)):
+            break
+        found = _measured(ladder, claim, target, enough, points)
+    return found.beside(claim)
+
+
+def _measured(
+    ladder: Ladder, claim: float, target: float, enough: float, points: int
+) -> Derivative:
+    """The sharpest of extrapolations and fits, as far as it takes."""
     if SIGMAS * ladder.noise < 10 * target * ladder.longest:
-        _climb(ladder, claim, target)
+        climb(ladder, claim, target)
         found = _verdict(ladder, target)
         known = found.uncertainty <= max(enough, DECIDED * abs(found.value - claim))
         drowned = found.noise > DROWNED * found.uncertainty
-        return _fitted(ladder, found, enough) if drowned and not known else found
-    found = _fitted(ladder, _verdict(ladder, target), enough)
-    if found.uncertainty > max(enough, DECIDED * abs(found.value - claim)):
-        _climb(ladder, claim, target)  # there may be a kink, or an edge of the domain
+        return _fitted(ladder, found, enough, points) if drowned and not known else found
+    found = _fitted(ladder, _verdict(ladder, target), enough, points)
+    if found.sure > max(enough, DECIDED * abs(found.value - claim)):
+        climb(ladder, claim, target)  # there may be a kink, or an edge of the domain
         climbed = _verdict(ladder, target)
-        if climbed.kink or climbed.uncertainty < found.uncertainty:
+        if climbed.kink or climbed.uncertainty < found.sure:
             return climbed
     return found
 
@@ -115,39 +174,19 @@ def agrees_at(ladder: Ladder, step: float, found: Derivative) -> bool:
     return abs(central - found.value) <= 2 * noise + found.uncertainty + jump
 
 
-def _climb(ladder: Ladder, claim: float, target: float) -> None:
-    """Add rungs where they help most, until `target` is reached or none helps."""
-    stalled = 0
-    while len(ladder.rungs) < MOST:
-        best = ladder.best()
-        if best is not None:
-            if best.uncertainty <= target:
-                return
-            if best.uncertainty < DECIDED * abs(best.value - claim) and len(ladder.rungs) > 2:
-                return
-        k = _next_rung(ladder, best, claim, stalled)
-        if k is None:
-            return
-        coarser = k > max(ladder.rungs, default=k)
-        ladder.add(k)
-        now = ladder.best()
-        if coarser and best is not None and now is not None:
-            stalled = stalled + 1 if now.uncertainty > 0.8 * best.uncertainty else 0
-
-
-def _fitted(ladder: Ladder, found: Derivative, enough: float) -> Derivative:
+def _fitted(ladder: Ladder, found: Derivative, enough: float, points: int = MANY) -> Derivative:
     """Least squares over ever narrower windows, then over more points in the best of them."""
     floor = max(ladder.noise / 4, ROUNDING * abs(ladder.base))
-    chosen, longest = 0.0, ladder.longest
+    chosen, longest = 0.0, ladder.widest(WINDOWS)
     narrowest = longest * RATIO**-WINDOWS
-    while longest > narrowest and SIGMAS * floor / math.sqrt(FEW) < longest * found.uncertainty:
+    while longest > narrowest and SIGMAS * floor / math.sqrt(FEW) < longest * found.sure:
         better = _fit(ladder, longest, FEW, floor, found)
         if better is not found:
             found, chosen = better, longest
-            if found.uncertainty <= enough:
+            if found.sure <= enough:
                 return found
         longest /= RATIO
-    return _fit(ladder, chosen, MANY, floor, found) if chosen else found
+    return _fit(ladder, chosen, points, floor, found) if chosen else found
 
 
 def _fit(
@@ -159,39 +198,14 @@ def _fit(
     if not window.finite:
         return found
     fit = window.best(SIGMAS)
-    if not fit.uncertainty < found.uncertainty:
+    if not fit.sure < found.sure:
         return found
     for rung in ladder.rungs.values():
         allowed = 2 * SIGMAS * rung.sigma / rung.step + fit.uncertainty
-        if rung.step < longest / RATIO and not abs(rung.central - fit.value) <= allowed:
+        predicted = fit.central(rung.step)
+        if rung.step < longest / RATIO and not abs(rung.central - predicted) <= allowed:
             return found
-    return Derivative.smooth(fit.value, fit.uncertainty, fit.random)
-
-
-def _next_rung(ladder: Ladder, best: Estimate | None, claim: float, stalled: int) -> int | None:
-    """Where to go on: to longer steps where noise dominates, else to shorter ones."""
-    rungs = ladder.rungs
-    top, bottom = max(rungs, default=0), min(rungs, default=0)
-    may_rise = top < ladder.highest and stalled < STALLED
-    may_fall = bottom > ladder.lowest
-    if not rungs:  # steps too short for the precision of the parameter
-        return ladder.lowest if ladder.lowest <= ladder.highest else None
-    if best is None:
-        first = rungs.get(0, rungs[top])
-        if not math.isfinite(first.central):
-            return bottom - 1 if may_fall else None
-        noise = SIGMAS * first.sigma / first.step
-        drowned = abs(first.central - claim) < 100 * noise
-        if may_rise and (drowned or not may_fall):
-            return top + 1
-        return bottom - 1 if may_fall else None
-    finest = rungs[bottom]
-    if may_fall and math.isfinite(finest.central):
-        # a still shorter step can only help while its rounding lies below what is known already
-        may_fall = SIGMAS * finest.sigma * RATIO / finest.step < best.uncertainty
-    if may_rise and (best.noise > best.truncation + abs(best.jump) / 2 or not may_fall):
-        return top + 1
-    return bottom - 1 if may_fall else None
+    return Derivative.of_fit(fit)
 
 
 def _verdict(ladder: Ladder, target: float) -> Derivative:
@@ -202,7 +216,7 @@ def _verdict(ladder: Ladder, target: float) -> Derivative:
     best = min(estimates, key=lambda e: e.uncertainty)
     if best.uncertainty > target:
         kink = min(estimates, key=lambda e: e.uncertainty_beside_jump)
-        if abs(kink.jump) > 3 * kink.jump_error and kink.uncertainty_beside_jump < best.uncertainty:
+        if kink.jumps and kink.uncertainty_beside_jump < best.uncertainty:
             half = kink.jump / 2
             return Derivative(
                 kink.value,
@@ -210,8 +224,20 @@ def _verdict(ladder: Ladder, target: float) -> Derivative:
                 kink.noise,
                 left=kink.value - half,
                 right=kink.value + half,
+                within=_reach(ladder, kink.jump),
+                step=kink.finest,
             )
-    return Derivative.smooth(best.value, best.uncertainty, best.random)
+    return Derivative.smooth(best.value, best.uncertainty, best.random, best.finest)
+
+
+def _reach(ladder: Ladder, jump: float) -> float:
+    """The shortest step at which a jump of the slope shows above the noise."""
+    shown = [
+        rung.step
+        for rung in ladder.rungs.values()
+        if abs(rung.jump) > abs(jump) / 2 > SIGMAS * math.sqrt(6) * rung.sigma / rung.step
+    ]
+    return min(shown, default=math.inf)
 
 
 def _one_sided(ladder: Ladder) -> Derivative:
@@ -227,11 +253,13 @@ def _one_sided(ladder: Ladder) -> Derivative:
             for j in range(1, min(k, ORDER) + 1):
                 value = table[k][j]
                 truncation = max(abs(value - table[k][j - 1]), abs(value - table[k - 1][j - 1]))
+                slopes = [(getattr(r, side), r.step) for r in ladder.finer_than(rungs[k])]
+                scatter = max(ladder.scatter, scatter_of(slopes, value))
                 noise = sum(
-                    abs(w) * SIGMAS * math.sqrt(2) * r.sigma / r.step
+                    abs(w) * SIGMAS * math.sqrt(2) * max(r.sigma, scatter) / r.step
                     for w, r in zip(ONE_SIDED[j], rungs[k - j : k + 1], strict=True)
                 )
-                choices.append((truncation + noise, noise, value))
-        uncertainty, noise, value = min(choices)
-        return Derivative.smooth(value, uncertainty, noise)
-    return Derivative.smooth(math.nan, math.inf, math.inf)
+                choices.append((truncation + noise, noise, value, rungs[k].step))
+        uncertainty, noise, value, step = min(choices)
+        return Derivative.smooth(value, uncertainty, noise, step)
+    return Derivative.unknown()

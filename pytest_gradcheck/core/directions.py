@@ -12,25 +12,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .differences import Derivative, derivative
+from .differences import MANY, Derivative, derivative
 from .ladder import SIGMAS, Ladder
 from .line import Line
 from .loss import Loss
 from .measured import Measured, rms, scale_of
 from .parameters import Array
 
-QUANTILES = {3: 0.0243, 16: 3.94, 64: 33.4}
-"""Numbers of directions, and the 0.001-quantile of chi-squared with as many degrees of freedom:
-the sum of (e.v)^2 over them falls below ``quantile * norm(e)**2`` once in a thousand times.  There
-are more of them where the noise of the loss has to be averaged."""
+FIRST, THEN = 3, 16
+"""Numbers of directions: at first, and where the noise of the loss has to be averaged.  With so
+many, evaluations are better spent on more points along each than on more of them."""
+QUANTILES = {FIRST: 0.0243, THEN: 3.94}
+"""The 0.001-quantile of chi-squared with as many degrees of freedom: the sum of (e.v)^2 over them
+falls below ``quantile * norm(e)**2`` once in a thousand times."""
 SHARP = 5e-11
 """Error bar aimed at along a direction, relative to the gradient."""
 ENOUGH = 0.03
 """Error bar that will do where noise dominates, as a part of `warn`."""
 NOISY = 0.3
 """Part of `warn` to which a bound is driven by the second number of directions."""
-NEAR = 2.0
-"""Multiple of `warn` from which on the third is of use."""
+AIM = 0.7
+"""Part of `warn` aimed at with more points along each, once it is clear how many that takes."""
+MOST = 1024
+"""Largest number of points along one direction, on either side."""
 FIRST_STEP = 1e-2
 """First step along a direction, as a fraction of the scale of the parameters."""
 
@@ -76,41 +80,64 @@ class Directions:
         self.loss, self.base, self.noise, self.warn, self.rng = loss, base, noise, warn, rng
         self.kinked = False
 
-    def bound(self, blocks: Sequence[Measured], origin: Sequence[Array]) -> Bound | None:
+    def bound(
+        self, blocks: Sequence[Measured], origin: Sequence[Array], *, most: int
+    ) -> Bound | None:
         """Bound the error in `blocks`; None where kinks along a line let it prove nothing.
 
-        Each block has its weight w, most often 1 / norm(g): v = w z with Gaussian z, so that
-        E[(e.v)^2] = sum over blocks of (w norm(e))^2.  The noise of the measurements adds
-        to the sum of squares as it stands; their bias is added to each.
+        Parameters
+        ----------
+        blocks : sequence of Measured
+            Each has its weight w, most often 1 / norm(g): v = w z with Gaussian z, so that
+            E[(e.v)^2] = sum over blocks of (w norm(e))^2.
+        origin : sequence of ndarray
+            Where they stand.
+        most : int
+            Evaluations that may be spent on averaging noise.
         """
-        squares: list[float] = []
+        bound = self._bound(blocks, origin, FIRST, MANY)
+        if bound is None or not bound.noisy or bound.norm / 2 <= NOISY * self.warn:
+            return bound
+        bound = self._sharper(bound, self._bound(blocks, origin, THEN, MANY))
+        if bound.norm / 2 <= self.warn or bound.contradicts or not bound.noisy:
+            return bound
+        points = MANY * min(bound.norm / 2 / (AIM * self.warn), MOST) ** 2
+        if points > MOST or 2 * THEN * points > most:
+            return bound
+        return self._sharper(bound, self._bound(blocks, origin, THEN, math.ceil(points)))
+
+    @staticmethod
+    def _sharper(bound: Bound, other: Bound | None) -> Bound:
+        if other is None:
+            return bound
+        contradicts = bound.contradicts or other.contradicts
+        return Bound(min(bound.norm, other.norm), other.noisy, contradicts)
+
+    def _bound(
+        self, blocks: Sequence[Measured], origin: Sequence[Array], count: int, points: int
+    ) -> Bound | None:
+        """The bound from so many directions, with so many points along each.
+
+        The noise of the measurements adds to the sum of squares as it stands; their bias is added
+        to each.
+        """
+        errors: list[float] = []
         noise = total = 0.0
         contradicts = False
-        bound = Bound(math.inf, noisy=False, contradicts=False)
-        for count, quantile in QUANTILES.items():
-            while len(squares) < count:
-                v = [
-                    block.weight * self.rng.standard_normal(block.claimed.size) for block in blocks
-                ]
-                expected, known, explained = _expected(blocks, v)
-                found = self._along(blocks, origin, v, expected)
-                self.kinked |= found.kink
-                if found.kink or not math.isfinite(found.uncertainty + known):
-                    return None
-                noise, total = noise + found.noise, total + found.uncertainty
-                bias = max(0.0, found.uncertainty - found.noise) + known
-                error = abs(found.value - expected)
-                squares.append(float(np.square(max(error, found.noise / SIGMAS) + bias)))
-                contradicts |= error > 2 * (found.uncertainty + known + explained)
-            bound = Bound(math.sqrt(sum(squares) / quantile), noise > total / 2, contradicts)
-            if not bound.noisy or not self._worth_more(bound.norm / 2, count):
-                break
-        return bound
-
-    def _worth_more(self, relative_error: float, count: int) -> bool:
-        if count == min(QUANTILES):
-            return relative_error > NOISY * self.warn
-        return self.warn < relative_error < NEAR * self.warn
+        for _ in range(count):
+            v = [block.weight * self.rng.standard_normal(block.claimed.size) for block in blocks]
+            expected, known, explained = _expected(blocks, v)
+            found = self._along(blocks, origin, v, expected, points)
+            self.kinked |= found.kink
+            if found.kink or not math.isfinite(found.uncertainty + known):
+                return None
+            noise, total = noise + found.noise, total + found.uncertainty
+            bias = max(0.0, found.uncertainty - found.noise) + known
+            error = abs(found.value - expected)
+            errors.append(max(error, found.noise / SIGMAS) + bias)
+            contradicts |= error > 2 * (found.uncertainty + known + explained)
+        norm = math.hypot(*errors) / math.sqrt(QUANTILES[count])
+        return Bound(norm, noise > total / 2, contradicts)
 
     def _along(
         self,
@@ -118,6 +145,7 @@ class Directions:
         origin: Sequence[Array],
         v: Sequence[Array],
         expected: float,
+        points: int,
     ) -> Derivative:
         longest = min(scale_of(theta) / rms(part) for theta, part in zip(origin, v, strict=True))
         line = Line(self.loss, [block.parameter for block in blocks], origin, v)
@@ -130,7 +158,8 @@ class Directions:
             finest=longest,
         )
         target = SHARP * math.sqrt(len(blocks))
-        return derivative(ladder, claim=expected, target=target, enough=ENOUGH * self.warn)
+        enough = ENOUGH * self.warn
+        return derivative(ladder, claim=expected, target=target, enough=enough, points=points)
 
 
 def _expected(blocks: Sequence[Measured], v: Sequence[Array]) -> tuple[float, float, float]:

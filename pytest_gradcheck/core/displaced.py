@@ -10,6 +10,7 @@ claim itself changes a hair off.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from .problem import Problem, Saved
 
 DISPLACEMENT = 1e-3
 """How far a displaced point lies off, relative to the scale of each parameter."""
+CHANGED = 0.1
+"""Change of a claim a hair off, relative to what a kink there would do, from which it counts."""
 
 
 def give_up_where_kinks_crowd(
@@ -56,17 +59,52 @@ def give_up_where_kinks_crowd(
             blocks[i].give_up()
 
 
+class Nearby:
+    """The claimed gradient a hair to either side of the point, worked out once if asked for.
+
+    Where noise hides how near a kink lies, the claim may still tell: it has the two slopes at
+    hand, and changes from one to the other across a kink at the point.
+    """
+
+    def __init__(self, problem: Problem, claims: Sequence[Array]) -> None:
+        self._problem, self._claims = problem, claims
+
+    def jumps(self, i: int, j: int, jump: float) -> bool:
+        """Whether the claim for entry j of block i changes by more than a tenth of `jump`."""
+        return float(self._changes[i][j]) > CHANGED * jump
+
+    @cached_property
+    def _changes(self) -> list[Array]:
+        none = [np.zeros_like(claim) for claim in self._claims]
+        saved = Saved(self._problem.parameters)
+        try:
+            again = _claims(self._problem)
+            if not all(map(np.array_equal, again, self._claims)):
+                return none  # dropout, say: nothing can be read from how such a claim changes
+            up = _claims_a_hair_off(self._problem, 0, 1.0)
+            saved.restore()
+            down = _claims_a_hair_off(self._problem, 0, -1.0)
+        except Exception:  # a gradient may refuse float64, or a second call, in any way it likes
+            return none
+        finally:
+            saved.restore()
+        return [np.abs(one - other) for one, other in zip(up, down, strict=True)]
+
+
 def _claims(problem: Problem) -> list[Array]:
     problem.loss()  # gradients may live on what the loss leaves behind
     return [np.array(g, dtype=np.float64).reshape(-1) for g in problem.grads()]
 
 
-def _claims_a_hair_off(problem: Problem, seed: int) -> list[Array]:
-    """The claimed gradient a last digit away from the point, to either side at random."""
+def _claims_a_hair_off(problem: Problem, seed: int, along: float = 1.0) -> list[Array]:
+    """The claimed gradient a last digit away from the point, to either side at random.
+
+    With `along` = -1 it is at the point opposite.
+    """
     rng = np.random.default_rng([seed, 2])
     for parameter in problem.parameters:
         theta = parameter.read()
-        side = rng.choice([-1.0, 1.0], theta.size)
+        side = along * rng.choice([-1.0, 1.0], theta.size)
         hair = np.maximum(2 * np.finfo(parameter.dtype).eps * np.abs(theta), 1e-30)
         parameter.write(parameter.round(theta + side * hair))
     return _claims(problem)
@@ -79,7 +117,7 @@ def _stays(block: Measured, nearby: Array) -> bool:
     """
     error = np.abs(block.claimed - block.numeric)
     wrong = error > block.bar
-    return bool(np.all(np.abs(nearby - block.claimed)[wrong] <= 0.1 * error[wrong]))
+    return bool(np.all(np.abs(nearby - block.claimed)[wrong] <= CHANGED * error[wrong]))
 
 
 def _displace(problem: Problem, moved: Problem, seed: int) -> None:

@@ -24,17 +24,38 @@ STAIRS = 32
 
 @dataclass(frozen=True)
 class Fit:
-    """A slope, with its error split by cause as in `ladder.Estimate`."""
+    """A slope, with its error split by cause as in `ladder.Estimate`.
+
+    `odd` holds the coefficients of the odd polynomial in h / `longest`.
+    """
 
     value: float
     truncation: float
     noise: float
     jump: float
+    jump_chance: float
     chance: float
+    odd: Array
+    longest: float
+
+    def central(self, step: float) -> float:
+        """The central difference at one step, as the polynomial has it."""
+        x = step / self.longest
+        return float(sum(c * x ** (2 * i) for i, c in enumerate(self.odd))) / self.longest
 
     @property
     def uncertainty(self) -> float:
         return self.truncation + self.noise + abs(self.jump) / 2
+
+    @property
+    def hidden(self) -> float:
+        """What a jump that noise explains adds to `uncertainty`."""
+        return abs(self.jump) / 2 if abs(self.jump) <= self.jump_chance else 0.0
+
+    @property
+    def sure(self) -> float:
+        """The error bar if nothing hides in the noise."""
+        return self.uncertainty - self.hidden
 
     @property
     def random(self) -> float:
@@ -92,21 +113,26 @@ class Window:
         stairs = sigmas * self.floor / min(self.longest, self.scale / 4) if flat else 0.0
         fits = []
         for p in range(TERMS):
-            (value, error), (jump, jump_error) = slopes[p], jumps[p]
+            (curve, error), (bend, jump_error) = slopes[p], jumps[p]
+            value, jump = float(curve[0]), float(bend[1])
             fits.append(
                 Fit(
                     value=value / self.longest,
-                    truncation=sum(abs(value - slopes[p + i][0]) for i in (1, 2)) / self.longest,
+                    truncation=sum(abs(value - float(slopes[p + i][0][0])) for i in (1, 2))
+                    / self.longest,
                     noise=sigmas * error / self.longest + stairs,
                     jump=2 * jump / self.longest,
+                    jump_chance=2 * sigmas * jump_error / self.longest,
                     chance=sigmas * (slopes[p + 1][1] / 2 + jump_error) / self.longest,
+                    odd=curve,
+                    longest=self.longest,
                 )
             )
-        return min(fits, key=lambda fit: fit.uncertainty)
+        return min(fits, key=lambda fit: fit.sure)
 
 
-def _solve(columns: list[Array], values: Array, which: int, floor: float) -> tuple[float, float]:
-    """One coefficient of a least-squares fit, and its standard error from the residuals."""
+def _solve(columns: list[Array], values: Array, which: int, floor: float) -> tuple[Array, float]:
+    """A least-squares fit, and the standard error of one coefficient from the residuals."""
     matrix = np.stack(columns, axis=1)
     q, r = np.linalg.qr(matrix)
     inverse = np.linalg.inv(r)
@@ -116,4 +142,4 @@ def _solve(columns: list[Array], values: Array, which: int, floor: float) -> tup
     # few residuals may be small by chance: half as much again for a dozen of them
     sigma = math.sqrt(float(residual @ residual) / free) * (1 + 6 / free)
     spread = math.sqrt(float(inverse[which] @ inverse[which]))
-    return float(coefficients[which]), max(sigma, floor) * spread
+    return coefficients, max(sigma, floor) * spread

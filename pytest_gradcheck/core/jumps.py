@@ -1,19 +1,28 @@
 """Losses that jump: an inner solver stopped at a tolerance, an intermediate result that is rounded.
 
 Between two jumps such a loss is smooth, with a slope of its own, and every short step measures
-that.  What gives it away is that these slopes do not add up to its secants.
+that.  What gives it away is that these slopes do not add up to its secants.  Next to the edge of a
+domain rounding inside the loss may have such steps, with a few of them between point and edge.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+
+from .ladder import RATIO
 
 SECANTS = (1e-2, 1e-3)
 """Half lengths of the secants, relative to the scale of the parameter."""
 PLACES = (0.37, -0.71, 0.9, -0.23, 0.59)
 """Where slopes are taken along the way, relative to the shorter secant."""
-CLOSE = 0.05
-"""How near, relative to the difference in question, counts as the same slope."""
+CLOSE = 0.25
+"""How near, relative to the difference in question, counts as the same slope: a secant over a few
+jumps is not exact."""
+FINE = 1e-2
+"""Longest step of a slope along the way, relative to the shorter secant."""
+SHRINK = 40
+"""How often, at most, a secant is shortened to lie within the domain of the loss."""
 
 
 def slopes_belie_secants(
@@ -35,11 +44,21 @@ def slopes_belie_secants(
         A step at which `slope` can be measured.
     """
     difference = abs(slope - claim)
-    for part in SECANTS:
-        h = part * scale
+    inside = longest_inside(at, SECANTS[0] * scale)
+    lengths = [part * scale for part in SECANTS] if inside == SECANTS[0] * scale else [inside]
+    for h in lengths:
         if not abs((at(h) - at(-h)) / (2 * h) - claim) <= CLOSE * difference:
             return False
-    places = [place * SECANTS[-1] * scale for place in PLACES]
+    places, step = [place * lengths[-1] for place in PLACES], min(step, FINE * lengths[-1])
     local = [(at(t + step) - at(t - step)) / (2 * step) for t in places]
     # a short step may itself straddle a jump: the majority counts
     return sum(abs(value - slope) <= difference / 2 for value in local) > len(places) / 2
+
+
+def longest_inside(at: Callable[[float], float], step: float) -> float:
+    """The longest step, `step` or shorter, with which a loss can be evaluated on both sides."""
+    for _ in range(SHRINK):
+        if math.isfinite(at(step) - at(-step)):
+            break
+        step /= RATIO
+    return step

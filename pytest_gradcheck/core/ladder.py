@@ -37,6 +37,9 @@ FINEST = 1e-13
 ROUNDING = 2.0**-53
 """Rounding of a value by itself, relative: no function is known better."""
 
+BETWEEN = (0.62, 0.37)
+"""Steps at which a discrepancy is confirmed, as parts of the shortest one it rests on."""
+
 Sample = Callable[[float], tuple[float, float, float, float]]
 """``sample(h)`` gives ``(h_plus, f(+h_plus), h_minus, f(-h_minus))``, the steps as rounded."""
 
@@ -61,7 +64,7 @@ ONE_SIDED = _weights([1, 2, 3, 4, 5])
 
 @dataclass(frozen=True)
 class Estimate:
-    """One entry of the tableau, with its error split by cause; `step` is its longest."""
+    """One entry of the tableau, with its error split by cause; from steps `finest` to `step`."""
 
     value: float
     truncation: float
@@ -69,6 +72,7 @@ class Estimate:
     jump: float
     jump_error: float
     step: float
+    finest: float
 
     @property
     def uncertainty(self) -> float:
@@ -83,6 +87,11 @@ class Estimate:
     @property
     def uncertainty_beside_jump(self) -> float:
         return self.truncation + self.noise + self.jump_error
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the jump is certain."""
+        return abs(self.jump) > 3 * self.jump_error
 
 
 @dataclass(frozen=True)
@@ -129,21 +138,51 @@ class Ladder:
         self.sample, self.base, self.first, self.noise = sample, base, first, noise
         self.longest = COARSEST * scale
         self.rungs: dict[int, Rung] = {}
+        self.scatter = 0.0
         self.highest = max(0, _rungs_between(first, self.longest))
         self.lowest = min(0, 1 + _rungs_between(first, FINEST * finest))
 
     def add(self, k: int) -> None:
         """Evaluate the rung with step ``first * RATIO**k``."""
-        plus, f_plus, minus, f_minus = self.sample(self.first * RATIO**k)
-        if plus == 0 or minus == 0:  # lost in the resolution of the parameter
+        rung = self._at(self.first * RATIO**k)
+        if rung is None:
             self.lowest = max(self.lowest, k + 1)
             return
-        if not (math.isfinite(f_plus) or math.isfinite(f_minus)):
+        if not (math.isfinite(rung.forward) or math.isfinite(rung.backward)):
             self.highest = min(self.highest, k - 1)
+        self.rungs[k] = rung
+
+    def check_below(self, step: float) -> bool:
+        """Look at steps off the ladder, a little shorter than that of a rung; whether it could be.
+
+        Rounding at steps that are multiples of each other may agree by its own rules.  How far
+        these lie from where the rung and its coarser neighbour have them is noise from then on.
+        """
+        rungs = sorted((r for r in self.rungs.values() if r.step >= step), key=lambda r: r.step)
+        off = [rung for part in BETWEEN if (rung := self._at(part * step))]
+        if len(rungs) < 2:
+            return False
+        for kind, power in (("central", 2), ("forward", 1), ("backward", 1)):
+            fine, coarse = (float(getattr(rung, kind)) for rung in rungs[:2])
+            if math.isfinite(fine + coarse):
+                unit = rungs[1].step  # of any size: its powers may overflow
+                known = (rungs[0].step / unit) ** power
+                bend = (coarse - fine) / (1 - known)
+                for r in off:
+                    expected = fine + bend * ((r.step / unit) ** power - known)
+                    self.scatter = max(self.scatter, abs(getattr(r, kind) - expected) * r.step)
+                break
+        return bool(off)
+
+    def _at(self, step: float) -> Rung | None:
+        """Both sides at one step; None where it is lost in the resolution of the parameter."""
+        plus, f_plus, minus, f_minus = self.sample(step)
+        if plus == 0 or minus == 0:
+            return None
         forward = (f_plus - self.base) / plus
         backward = (self.base - f_minus) / minus
         largest = max(abs(f) for f in (f_plus, f_minus, self.base) if math.isfinite(f))
-        self.rungs[k] = Rung(
+        return Rung(
             step=(plus + minus) / 2,
             central=(forward * minus + backward * plus) / (plus + minus),
             jump=forward - backward,
@@ -151,6 +190,26 @@ class Ladder:
             backward=backward,
             sigma=max(self.noise, ROUNDING * largest),
         )
+
+    @property
+    def quietest(self) -> float:
+        """Noise of a value near the point itself."""
+        return max(self.noise, ROUNDING * abs(self.base))
+
+    def widest(self, windows: int) -> float:
+        """Where to begin with ever narrower windows, of which there are so many.
+
+        That is at the longest step, unless the domain ends before it, or the rungs show that all
+        those windows would lie beyond what is smooth.
+        """
+        broken = [r.step for r in self.rungs.values() if not math.isfinite(r.central)]
+        edge = min(broken, default=math.inf)
+        inside = max((r.step for r in self.rungs.values() if r.step < edge), default=self.longest)
+        widest = self.longest if math.isinf(edge) else inside
+        best = self.best()
+        if best is not None and best.step * RATIO < widest * RATIO**-windows:
+            return best.step * RATIO
+        return widest
 
     def best(self) -> Estimate | None:
         """The estimate with the smallest error bar; None before two neighbouring rungs exist."""
@@ -165,10 +224,14 @@ class Ladder:
             central = tableau([r.central for r in rungs], CENTRAL)
             jump = tableau([r.jump for r in rungs], JUMP)
             for k in range(1, len(rungs)):
-                finer = [self.rungs[i] for i in self.rungs if i < run[k]]
+                finer = self.finer_than(rungs[k])
                 for j in range(1, min(k, ORDER) + 1):
-                    found.append(_estimate(rungs, central, jump, k, j, finer))
+                    found.append(_estimate(rungs, central, jump, k, j, finer, self.scatter))
         return found
+
+    def finer_than(self, rung: Rung) -> list[Rung]:
+        """All that was seen at shorter steps."""
+        return [other for other in self.rungs.values() if other.step < rung.step]
 
     def _runs(self) -> list[list[int]]:
         """Finite rungs in runs of neighbours, coarsest first."""
@@ -202,6 +265,15 @@ def tableau(values: list[float], weights: list[list[float]]) -> list[list[float]
     ]
 
 
+def scatter_of(slopes: list[tuple[float, float]], value: float) -> float:
+    """Scatter of difference quotients at shorter steps about a value, as noise of the function.
+
+    It catches noise that was measured too low, and anything near the point that the longer steps
+    stepped over.
+    """
+    return max((abs(s - value) * step for s, step in slopes if math.isfinite(s)), default=0.0)
+
+
 def _estimate(
     rungs: list[Rung],
     central: list[list[float]],
@@ -209,16 +281,13 @@ def _estimate(
     k: int,
     j: int,
     finer: list[Rung],
+    scatter: float,
 ) -> Estimate:
     value, used = central[k][j], rungs[k - j : k + 1]
-    # Scatter of the finer rungs about the value, read as noise of the function: it catches noise
-    # that was measured too low, and anything near the point that the coarser rungs stepped over.
-    scatter = max(
-        (abs(r.central - value) * r.step for r in finer if math.isfinite(r.central)), default=0.0
-    )
+    scatter = max(scatter, scatter_of([(r.central, r.step) for r in finer], value))
     noise = jump_noise = 0.0
     for rung, w_central, w_jump in zip(used, CENTRAL[j], JUMP[j], strict=True):
-        sigma = max(rung.sigma, RATIO * scatter * math.sqrt(2) / SIGMAS)
+        sigma = max(rung.sigma, scatter * math.sqrt(2))
         noise += abs(w_central) * SIGMAS * sigma / (math.sqrt(2) * rung.step)
         jump_noise += abs(w_jump) * SIGMAS * sigma * math.sqrt(6) / rung.step
     return Estimate(
@@ -229,4 +298,5 @@ def _estimate(
         jump_error=jump_noise
         + max(abs(jump[k][j] - jump[k][j - 1]), abs(jump[k][j] - jump[k - 1][j - 1])),
         step=used[0].step,
+        finest=used[-1].step,
     )

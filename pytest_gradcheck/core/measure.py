@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from .differences import MANY, Derivative, agrees_at, derivative
+from .climb import Climb, points_for
+from .differences import Derivative
 from .directions import Directions
-from .exhaustive import central_quotients, forward_quotients, steps
-from .fit import Window
-from .jumps import slopes_belie_secants
-from .ladder import SIGMAS, Ladder
+from .displaced import Nearby
+from .exhaustive import central_quotients, forward_quotients
+from .ladder import ROUNDING, SIGMAS
 from .line import Axis, Line
 from .loss import Loss
 from .measured import COMMON, NEGLIGIBLE, OWN, Measured, norm_bound, rms, scale_of
@@ -36,18 +37,16 @@ FEW = 3
 """Size of a block up to which its entries climb rather than random directions are asked."""
 ZERO = 1e-4
 """A gradient claimed to be zero is measured as closely as one this small beside the others."""
-SHORTER = 0.1
-"""Steps between jumps, beside the first step of a ladder."""
-ACROSS = 0.1
-"""Half width of the window in which a loss that jumps is measured, relative to its parameter."""
 TRIED = 8
 """Entries of a block whose contradictions are examined for jumps of the loss."""
+SHARPER = (1.0, 0.5)
+"""Norms of error bars aimed at where noise is averaged entry by entry, as parts of `warn`."""
 SOME = 32
 """Entries that climb before it is asked whether it is worth while."""
 KINK = 1e-3
 """Difference of the slopes on both sides, relative, from which a first step settles nothing."""
-SHORT = 1e-3
-"""What is measured must still hold at this fraction of a parameter's own size."""
+ELSEWHERE = 8.0
+"""Factor within which noise is put down to the rounding of all the parameters moved at once."""
 
 
 def textbook(
@@ -108,11 +107,16 @@ class Measurement:
         self.tol, self.warn, self.rng = tol, warn, rng
         self.parameters = list(problem.parameters)
         self.origin = [p.read() for p in self.parameters]
-        self.kinked, self.budget = False, 0
+        self.kinked, self.budget, self.jitter = False, 0, jitter
         self.noise = max(jitter, self._measure_noise())
+        self.nearby = Nearby(problem, claims)
         self.directions = Directions(loss, base, self.noise, warn, rng)
         finite = [claim for claim in claims if np.all(np.isfinite(claim))]
         self.whole = float(np.linalg.norm(np.concatenate([*finite, np.zeros(1)])))
+        moved = [g * theta for g, theta in zip(claims, self.origin, strict=True)]
+        rounded = ROUNDING * float(np.nan_to_num(np.linalg.norm(np.concatenate(moved))))
+        quiet = ROUNDING * abs(base)
+        self._rounded_elsewhere = ELSEWHERE * quiet < self.noise < ELSEWHERE * rounded
         self.blocks = [
             self._first_step(p, g, u)
             for p, g, u in zip(self.parameters, claims, rounding, strict=True)
@@ -132,17 +136,29 @@ class Measurement:
                 continue
             drowned = self.blocks[i].claimed.size > FEW and self._bound([i])
             self._climb_all(i, self.warn if drowned else self.tol)
+            if not self._known(i, self.warn):
+                self._sharpen(i)
         return self.blocks
 
     @property
+    def _left(self) -> int:
+        """Evaluations that may still be spent."""
+        return self.budget - self.loss.evaluations
+
+    @property
     def _affordable(self) -> bool:
-        return self.loss.evaluations < self.budget
+        return self._left > 0
 
     def _known(self, i: int, goal: float) -> bool:
-        """Whether the relative error of block i is known to `goal`, beyond what is certain."""
+        """Whether the relative error of block i is known to `goal`, beyond what is certain.
+
+        Where `warn` is all that can be had and nothing is certain, the upper end has to keep it.
+        """
         block = self.blocks[i]
         least, _, most = block.error_limits()
         scale = ZERO * self.whole if block.negligible else block.scale
+        if goal >= self.warn and least <= self.tol * scale:
+            return most <= goal * scale
         return most - least <= 2 * goal * scale
 
     def _measure_noise(self) -> float:
@@ -182,51 +198,46 @@ class Measurement:
 
     def _climb(self, i: int, j: int) -> None:
         """Measure entry j of block i on a ladder of steps."""
-        block = self.blocks[i]
-        theta, claim = float(self.origin[i][j]), float(block.claimed[j])
-        axis = Axis(self.loss, block.parameter, j, theta)
-        own = abs(theta) or scale_of(self.origin[i])
-        largest = max(1.0, own, scale_of(self.origin[i]))
+        block, climb = self.blocks[i], self._climber(i, j)
+        found = climb.measure()
+        if self._doubtful(block, found, climb.claim) and climb.jumps(found):
+            block.jumps += 1
+            found = climb.across_jumps()
+        self._note(i, j, climb, found)
+
+    def _climber(self, i: int, j: int) -> Climb:
+        block, origin = self.blocks[i], self.origin[i]
         target = float(self._target(block.claimed)[j])
-
-        def measured(first: float) -> tuple[Ladder, Derivative]:
-            ladder = Ladder(
-                axis.sample, self.base, first, noise=self.noise, scale=largest, finest=own
-            )
-            found = derivative(ladder, claim=claim, target=target, enough=self._enough(target))
-            return ladder, found
-
-        first = float(steps(np.array(theta), self.eps))
-        ladder, found = measured(first)
-        if SHORT * own < first and not agrees_at(ladder, SHORT * own, found):
-            found = measured(SHORT * own)[1]
-        if self._doubtful(block, found, claim):
-            scale = max(own, scale_of(self.origin[i]))
-            step, slope = SHORTER * first, found.value
-            if slopes_belie_secants(axis, slope=slope, claim=claim, scale=scale, step=step):
-                block.jumps += 1
-                found = self._across_jumps(axis, scale)
-        self._note(block, j, found)
-
-    def _across_jumps(self, axis: Axis, scale: float) -> Derivative:
-        """The slope over a window of many jumps, which then are its noise."""
-        window = Window(axis.sample, ACROSS * scale, MANY, floor=self.noise, scale=scale)
-        if not window.finite:
-            return Derivative.smooth(math.nan, math.inf, math.inf)
-        fit = window.best(SIGMAS)
-        return Derivative.smooth(fit.value, fit.uncertainty, fit.random)
+        climb = Climb(
+            axis=Axis(self.loss, block.parameter, j, float(origin[j])),
+            base=self.base,
+            claim=float(block.claimed[j]),
+            own=abs(float(origin[j])) or scale_of(origin),
+            scale=scale_of(origin),
+            noise=self.noise,
+            eps=self.eps,
+            target=target,
+            enough=self._enough(target),
+        )
+        if self._rounded_elsewhere:
+            climb = replace(climb, noise=max(self.jitter, climb.own_noise()))
+        return climb
 
     @staticmethod
     def _doubtful(block: Measured, found: Derivative, claim: float) -> bool:
         """Whether to look for jumps: the claim contradicts, and of the first few some were seen."""
-        contradicts = abs(found.nearest(claim) - claim) > found.uncertainty
-        return contradicts and (block.jumps > 0 or np.sum(block.climbed) < TRIED)
+        return found.contradicts(claim) and (block.jumps > 0 or np.sum(block.climbed) < TRIED)
 
-    def _note(self, block: Measured, j: int, found: Derivative) -> None:
-        block.numeric[j] = found.nearest(float(block.claimed[j]))
+    def _note(self, i: int, j: int, climb: Climb, found: Derivative) -> None:
+        block = self.blocks[i]
+        self.kinked |= found.kink
+        if found.kink and not climb.is_at_point(found):
+            jump = abs(found.left - found.right)
+            if not self.nearby.jumps(i, j, jump):
+                found = found.spanning()
+        block.numeric[j] = found.nearest(climb.claim)
         block.uncertainty[j] = found.uncertainty
         block.kinks[j] = found.kink
-        self.kinked |= found.kink
         block.climbed[j] = True
 
     def _climb_all(self, i: int, goal: float) -> None:
@@ -250,13 +261,31 @@ class Measurement:
                     goal = self.warn
             self._climb(i, int(j))
 
+    def _sharpen(self, i: int) -> None:
+        """Average the noise of the few entries that leave block i open, if that will decide it."""
+        block = self.blocks[i]
+        bars = np.where(block.climbed, block.uncertainty, 0.0)
+        for part in SHARPER:
+            for j, points in points_for(bars, part * self.warn * block.scale, self._left):
+                climb = self._climber(i, j)
+                found = climb.across_jumps(points) if block.jumps else climb.measure(points)
+                allowed = found.uncertainty + block.uncertainty[j]
+                agrees = not found.kink and abs(found.value - block.numeric[j]) <= allowed
+                if agrees and found.uncertainty < block.uncertainty[j]:
+                    self._note(i, j, climb, found)
+            if not np.all(block.climbed):
+                self._bound([i])
+            if self._known(i, self.warn):
+                return
+
     def _bound(self, which: list[int]) -> bool:
         """Bound the error in the blocks `which` by random directions; whether noise limits it.
 
         Where they contradict the first steps, those no longer count, and their entries climb.
         """
         blocks = [self.blocks[i] for i in which]
-        found = self.directions.bound(blocks, [self.origin[i] for i in which]) if blocks else None
+        origin = [self.origin[i] for i in which]
+        found = self.directions.bound(blocks, origin, most=self._left) if which else None
         self.kinked |= self.directions.kinked
         if found is None:
             return False

@@ -1,0 +1,128 @@
+"""Losses whose noise leaves a single difference with too few digits."""
+
+from __future__ import annotations
+
+import math
+from hashlib import blake2b
+
+import numpy as np
+import pytest
+
+from pytest_gradcheck import Result, check
+from pytest_gradcheck.core.differences import Derivative, derivative
+from pytest_gradcheck.core.ladder import Ladder
+
+DECIDED = 1e-5
+
+
+def jitter(x: np.ndarray) -> float:
+    """A number in [-1, 1) that depends on every bit of the parameters."""
+    digest = blake2b(np.ascontiguousarray(x).tobytes(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") / 2.0**63 - 1.0
+
+
+def require_decided(result: Result) -> None:
+    assert [block.status for block in result.blocks] == ["pass"] * len(result.blocks)
+    assert not {finding.name for finding in result.findings} & {"coarse", "tiny-gradient"}
+    assert max(block.uncertainty for block in result.blocks) <= DECIDED
+    assert all(entry.error <= entry.uncertainty for entry in result.worst)
+
+
+def test_a_whole_block_is_certified_where_its_entries_drown() -> None:
+    x = np.random.default_rng(5).normal(size=20)
+    result = check(
+        loss=lambda x: float(0.5 * x @ x) * (1 + 4e-6 * jitter(x)), grads=np.copy, params=x
+    )
+    require_decided(result)
+    assert result.evaluations < 50_000
+
+
+def test_one_wrong_entry_of_a_noisy_block_is_flagged_all_the_same() -> None:
+    x = np.random.default_rng(5).normal(size=20)
+    result = check(
+        loss=lambda x: float(0.5 * x @ x) * (1 + 4e-6 * jitter(x)),
+        grads=lambda x: x + 3e-2 * (np.arange(20) == 7),
+        params=x,
+    )
+    assert result.status != "pass"
+    assert result.relative_error > 1e-4
+
+
+def test_a_step_far_too_long_leads_to_shorter_ones() -> None:
+    result = check(
+        loss=lambda x: float(np.sum((x / 1.6e-19 - [1.0, 2.0]) ** 2)),
+        grads=lambda x: 2 * (x / 1.6e-19 - [1.0, 2.0]) / 1.6e-19,
+        params=np.array([1.7e-19, 3.1e-19]),
+    )
+    require_decided(result)
+    assert result.uncertainty < 1e-8
+
+
+def test_rounding_of_large_parameters_is_no_noise_of_the_others() -> None:
+    def loss(p: dict[str, np.ndarray]) -> float:
+        return float(np.sum(p["a"] - 1e12) + np.sin(p["b"][0]))
+
+    result = check(
+        loss=loss,
+        grads=lambda p: {"a": np.ones(2), "b": np.cos(p["b"])},
+        params={"a": np.full(2, 1e12), "b": np.array([0.7])},
+    )
+    require_decided(result)
+
+
+def test_noise_is_averaged_in_a_small_domain() -> None:
+    centre = np.array([1.0, -0.5, 0.3])
+    x = centre + 1e-10 * np.array([0.9, -0.7, 1.1])
+
+    def loss(x: np.ndarray) -> float:
+        return float(np.linalg.norm(x - centre))
+
+    result = check(loss=loss, grads=lambda x: (x - centre) / loss(x), params=x)
+    require_decided(result)
+
+
+def test_curvature_within_a_window_is_no_reason_against_its_fit() -> None:
+    result = check(
+        loss=lambda x: 1.0 + math.exp(x[0] - 24.0),
+        grads=lambda x: [math.exp(x[0] - 24.0)],
+        params=np.array([1.0]),
+    )
+    require_decided(result)
+
+
+class TestOfAHiddenKink:
+    """The part of an error bar that stands for a kink of which nothing is seen."""
+
+    found = Derivative(2.0, 0.5, 0.5, left=2.0, right=2.0, hidden=0.4)
+
+    @pytest.mark.parametrize("claim", [1.95, 2.0, 2.09])
+    def test_goes_where_the_claim_has_no_need_of_it(self, claim: float) -> None:
+        assert self.found.beside(claim).uncertainty == pytest.approx(0.1)
+
+    @pytest.mark.parametrize("claim", [1.6, 2.3, 4.0])
+    def test_stays_where_it_may_explain_the_difference(self, claim: float) -> None:
+        assert self.found.beside(claim).uncertainty == 0.5
+
+
+def test_a_discrepancy_is_confirmed_off_the_ladder() -> None:
+    first = 1e-7
+
+    def sample(h: float) -> tuple[float, float, float, float]:
+        power = math.log(h / first, 4)
+        on_ladder = abs(power - round(power)) < 1e-9
+        # rounding errors that agree by their own rules on the ladder, and are large beside it
+        error = 1e-3 * h if on_ladder and h <= first else 1e-9
+        return h, h + error, h, -h - error
+
+    ladder = Ladder(sample, 0.0, first, noise=1e-18, scale=1.0, finest=1.0)
+    found = derivative(ladder, claim=1.0, target=1e-9, enough=1e-7)
+    assert not found.contradicts(1.0)
+
+
+def test_a_true_discrepancy_stays_one() -> None:
+    ladder = Ladder(
+        lambda h: (h, math.sin(h), h, -math.sin(h)), 0.0, 1e-7, noise=1e-18, scale=1.0, finest=1.0
+    )
+    found = derivative(ladder, claim=1.0 + 1e-6, target=1e-9, enough=1e-7)
+    assert found.contradicts(1.0 + 1e-6)
+    assert found.value == pytest.approx(1.0, abs=found.uncertainty)
