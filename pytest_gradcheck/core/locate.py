@@ -29,8 +29,8 @@ RELATIVE = 3e-4
 """Error bar aimed at in the search, as a part of the discrepancy that is searched for."""
 SAMPLED = 4
 """Entries picked at random that must all be wrong before a part is said to be wrong throughout."""
-SMALL = 8
-"""Entries up to which a part is divided rather than sampled."""
+SMALL = 32
+"""Entries up to which all of a part are measured rather than a few of them."""
 EXAMPLES = 3
 """Entries measured by themselves as examples of a pattern."""
 
@@ -205,6 +205,8 @@ class Search:
             dirty = [self.is_dirty(half) for half in halves]
             if not all(dirty):
                 return self._kept(part, halves, dirty)
+        if not part.sparse and region.size <= SMALL:
+            return self._measured_wholly(region)
         if not part.sparse and self._is_throughout(part):
             return []
         first, second = region.halves(axes[0])
@@ -241,11 +243,15 @@ class Search:
             second.readings[row] = part.readings[row] - reading
         return [replace(half, sparse=part.sparse) for half in (first, second)]
 
+    def _measured_wholly(self, region: Region) -> list[Part]:
+        flats = [_flat(region, position) for position in range(region.size)]
+        if all([self._take_entry(region.block, i) for i in flats]):
+            self.found.complete.append(region)
+        return []
+
     def _is_throughout(self, part: Part) -> bool:
         """Whether single entries picked at random are all wrong; these are noted in any case."""
         region, wrong = part.regions[0], []
-        if region.size <= SMALL:
-            return False
         for position in self.rng.choice(region.size, SAMPLED, replace=False):
             i = _flat(region, int(position))
             measured = self._measure(region.block, i)

@@ -26,17 +26,35 @@ class Throughout:
 
 @dataclass
 class Found:
-    """What a search has found so far; `left` are regions it did not get to."""
+    """What a search for wrong entries has found so far.
+
+    Attributes
+    ----------
+    entries : dict of (int, int) to Derivative
+        Entries that were measured by themselves, by block and flat position.
+    patterns : list of Pattern
+    throughout : list of Throughout
+    complete : list of Region
+        Regions all of whose entries were measured and are wrong.
+    left : list of Region
+        What the search did not get to.
+    """
 
     entries: dict[tuple[int, int], Derivative] = field(default_factory=dict)
     patterns: list[Pattern] = field(default_factory=list)
     throughout: list[Throughout] = field(default_factory=list)
+    complete: list[Region] = field(default_factory=list)
     left: list[Region] = field(default_factory=list)
 
     @property
     def skip(self) -> list[Region]:
         """Regions that later probes leave out: nothing is known there but that all is wrong."""
         return [part.region for part in self.throughout]
+
+    @property
+    def whole(self) -> list[Region]:
+        """All regions that are told as such, not by their entries."""
+        return [*self.skip, *self.complete, *(r for p in self.patterns for r in p.regions)]
 
     @property
     def count(self) -> int:
@@ -46,18 +64,10 @@ class Found:
         """Regions that are wrong as a whole, and what was left unsearched."""
         names = [parameter.name for parameter in parameters]
         found = [_of_pattern(pattern, names) for pattern in self.patterns]
-        for part in self.throughout:
-            name = names[part.region.block]
-            label = part.region.label(name)
-            found.append(
-                Finding(
-                    "wrong-region",
-                    (name,),
-                    f"{label}: wrong throughout, as all entries are that were picked at random and"
-                    " measured",
-                    {"regions": [label], "entries": part.region.size},
-                )
-            )
+        for region in self.skip:
+            found.append(_wrong(region, names, "as all entries are that were picked at random"))
+        for region in self.complete:
+            found.append(_wrong(region, names, f"all of its {region.size} entries are"))
         if self.left:
             where = tuple(dict.fromkeys(names[region.block] for region in self.left))
             found.append(
@@ -71,6 +81,17 @@ class Found:
                 )
             )
         return found
+
+
+def _wrong(region: Region, names: Sequence[str], how: str) -> Finding:
+    name = names[region.block]
+    label = region.label(name)
+    return Finding(
+        "wrong-region",
+        (name,),
+        f"{label}: wrong throughout, {how}",
+        {"regions": [label], "entries": region.size},
+    )
 
 
 def _of_pattern(pattern: Pattern, names: Sequence[str]) -> Finding:

@@ -276,7 +276,7 @@ class Probing:
             block.error = error / block.weight
         for (i, j), measured in found.entries.items():
             self.blocks[i].entries[j] = measured
-        for region in [*found.skip, *(r for p in found.patterns for r in p.regions)]:
+        for region in found.whole:
             self.blocks[region.block].told = True
         for wrong in found.throughout:
             block, part = self.blocks[wrong.region.block], wrong.readings

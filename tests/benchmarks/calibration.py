@@ -1,6 +1,6 @@
 """False alarms, missed mutants, error bars and cost on the calibration bank, with the peers.
 
-Both halves of the bank apart, every checker on the same cases in the same run.
+The parts of the bank apart, every checker on the same cases in the same run.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from bank import KINDS
-from bank.base import HELD_OUT, TUNING
+from bank.base import FRESH, HELD_OUT, TUNING
 from ours import Trial
 from peers import PACKAGES, PEERS, Verdict
 from tables import parser, publish, table, versions
 from trials import SAMPLE, WRONG, CaseRecord, MutantRecord, bank, examine
 
 TOL = 1e-7
+PARTS = (TUNING, HELD_OUT, FRESH)
 QUICK = 8
 OURS = "**pytest-gradcheck**"
 PEERS_NOTE = f"""\
@@ -36,13 +37,13 @@ those of correct gradients, as the mean over cases and as one ratio over all cas
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--half", choices=[TUNING, HELD_OUT, "both"], default="both")
+    options.add_argument("--half", choices=[*PARTS, "all"], default="all")
     options.add_argument("--quick", action="store_true", help=f"one case in {QUICK} only")
     options.add_argument("--processes", type=int, default=2)
     given = options.parse_args()
     if given.quick and given.write:
         options.error("--quick is for a first look: what is written is measured on all cases")
-    for half in [TUNING, HELD_OUT] if given.half == "both" else [given.half]:
+    for half in PARTS if given.half == "all" else [given.half]:
         records = run(half, step=QUICK if given.quick else 1, processes=given.processes)
         publish(f"calibration {half}", section(half, records, quick=given.quick), write=given.write)
 
@@ -67,7 +68,7 @@ def section(half: str, records: Sequence[CaseRecord], *, quick: bool) -> str:
     part = f" (every {QUICK}th case)" if quick else ""
     return "\n\n".join(
         [
-            f"### The {half} half{part}: {len(records)} correct gradients,"
+            f"### The {half} part{part}: {len(records)} correct gradients,"
             f" {sum(r.size for r in records)} entries, {len(mutants)} wrong gradients",
             figures(records),
             lists(records),

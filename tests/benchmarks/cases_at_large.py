@@ -17,6 +17,8 @@ WIDTHS = (784, 1000, 200, 10)
 BATCH = 256
 DECAY = 1e-4
 ACTIVATIONS = ("tanh", "relu")
+PATIENCE = 1_000
+"""Evaluations after which a peer is stopped."""
 
 
 @dataclass(frozen=True)
@@ -183,9 +185,25 @@ AT_LARGE = {
 """The peers that look along random directions, and so can be asked at this size."""
 
 
+class TooLong(Exception):
+    """A peer that goes on to measure every entry."""
+
+
 def ask(subject: Subject) -> dict[str, Verdict]:
-    """What the peers say of a claim."""
+    """What the peers say of a claim; none is left to measure every entry."""
     claimed = subject.grads()
     return {
-        name: alarm(peer, subject.value, claimed, subject.params) for name, peer in AT_LARGE.items()
+        name: alarm(peer, _limited(subject.value), claimed, subject.params)
+        for name, peer in AT_LARGE.items()
     }
+
+
+def _limited(value: Callable[[Arrays], float]) -> Callable[[Arrays], float]:
+    count = iter(range(PATIENCE))
+
+    def limited(params: Arrays) -> float:
+        if next(count, None) is None:
+            raise TooLong
+        return value(params)
+
+    return limited

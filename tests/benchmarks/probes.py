@@ -21,7 +21,9 @@ from cases_at_large import (
     BATCH,
     CASES,
     DECAY,
+    PATIENCE,
     WIDTHS,
+    TooLong,
     ask,
     run_case,
     subject_of,
@@ -36,6 +38,7 @@ from mutants_at_large import (
     is_claimed_wrong,
     right_of,
 )
+from peers import Verdict
 from sparse_at_large import Localisation, localise, localise_one
 from tables import parser, publish, table, versions
 
@@ -86,18 +89,23 @@ def peers() -> str:
     rows = []
     for peer in AT_LARGE:
         said = [[verdicts[case.name, a][peer] for a in ACTIVATIONS] for case in CASES]
-        most = max(verdict.evaluations for pair in said for verdict in pair)
-        alarms = (" / ".join("alarm" if v.alarm else "silent" for v in pair) for pair in said)
-        rows.append((peer, most, *alarms))
+        rows.append((peer, *(" / ".join(map(_said, pair)) for pair in said)))
     return "\n\n".join(
         [
-            "The peers on the first network of each case (tanh / ReLU); none says where:",
-            table(["", "evaluations, at most", *(case.name for case in CASES)], rows),
+            "The peers on the first network of each case (tanh / ReLU), with their evaluations:",
+            table(["", *(case.name for case in CASES)], rows),
             "Each at its defaults; `check_grad` gives a number and no verdict: the customary 1e-6"
-            " relative to max(1, ‖g‖) is the threshold."
+            " relative to max(1, ‖g‖) is the threshold. An alarm says that something is wrong, not"
+            f" where. †: goes on to measure every entry, stopped after {PATIENCE:,} evaluations."
             f" {versions('numpy', 'scipy', 'torch', 'jax', 'autograd')}.",
         ]
     )
+
+
+def _said(verdict: Verdict) -> str:
+    stopped = verdict.raised == TooLong.__name__
+    raised = f" ({verdict.raised})" if verdict.raised and not stopped else ""
+    return f"{'alarm' if verdict.alarm else 'silent'}{raised} {verdict.evaluations}{'†' * stopped}"
 
 
 def detection(count: int, processes: int) -> str:
