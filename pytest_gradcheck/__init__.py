@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .core.parameters import Parameter
     from .core.problem import Problem
     from .core.result import Block, Entry, Finding, Result
+    from .core.situation import Situation
     from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
     from .session import Gradcheck
     from .settings import Settings
@@ -25,6 +26,7 @@ _HOME = {
     "Entry": ".core.result",
     "Finding": ".core.result",
     "Result": ".core.result",
+    "Situation": ".core.situation",
     "Gradcheck": ".session",
     "GradcheckError": ".errors",
     "GradcheckWarning": ".errors",
@@ -45,6 +47,7 @@ __all__ = [
     "Result",
     "Settings",
     "SettingsError",
+    "Situation",
     "SubjectError",
     "check",
 ]

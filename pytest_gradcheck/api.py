@@ -8,7 +8,8 @@ from typing import Any
 from . import adapters as builtin
 from .core.check import run_check
 from .core.problem import Problem
-from .core.result import Result
+from .core.result import Finding, Result
+from .core.situation import Explain, Situation
 from .findings import explain
 from .settings import Settings, merge
 
@@ -22,6 +23,7 @@ def check(
     grads: Any = None,
     params: Any = None,
     adapters: Iterable[Adapter] = (),
+    findings: Iterable[Explain] = (),
     **further: Any,
 ) -> Result:
     """Compare the claimed gradient of an object, or of plain functions, with differences.
@@ -40,6 +42,8 @@ def check(
     adapters : iterable of callable
         Tried before the built-in ones: ``adapter(subject, args, settings)`` returns a `Problem`
         or None.
+    findings : iterable of callable
+        ``finding(situation)`` gives further findings, as the hook `pytest_gradcheck_findings` does.
     **further
         `jac`, `vjp`, `jvp`, `hess`, `hvp`, `bounds` and SciPy's `args` beside plain functions (see
         `adapters.functions.Functions`), `kwargs` beside a module; settings (see `Settings`).
@@ -63,5 +67,9 @@ def check(
     for adapter in (*adapters, builtin.adapt):
         problem = adapter(subject, args, resolved)
         if problem is not None:
-            return run_check(problem, resolved, explain=explain)
+
+            def explained(situation: Situation) -> list[Finding]:
+                return [f for source in (explain, *findings) for f in source(situation) or ()]
+
+            return run_check(problem, resolved, explain=explained)
     raise AssertionError("the built-in adapters take everything or raise")

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .core.problem import Problem
+    from .core.result import Finding
+    from .core.situation import Situation
     from .settings import Settings
 
 
@@ -25,4 +29,17 @@ def pytest_gradcheck_adapt(
         Further positional arguments.
     settings : Settings
         The merged settings of this check.
+    """
+
+
+@pytest.hookspec
+def pytest_gradcheck_findings(situation: Situation) -> Iterable[Finding] | None:
+    """Add findings to a check, such as causes of a wrong gradient that only a project knows.
+
+    Called once a check is measured and judged, while the parameters stand at its point.
+
+    Parameters
+    ----------
+    situation : Situation
+        What is known of each parameter, the verdicts, and further calls of the gradient.
     """

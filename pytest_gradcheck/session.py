@@ -10,13 +10,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from .adapters import as_subject, divided
 from .core.check import run_check
-from .core.result import Result
+from .core.result import Finding, Result
+from .core.situation import Situation
 from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
 from .executor import executor_of_the_run
 from .findings import explain
@@ -87,12 +89,18 @@ def _check(item: pytest.Item, subject: Any, args: tuple[Any, ...], settings: Set
         settings = replace(settings, executor=executor_of_the_run(item.config))
     problem = item.ihook.pytest_gradcheck_adapt(subject=subject, args=args, settings=settings)
     with shown(item):
-        result = run_check(problem, settings, seed=seed, explain=explain)
+        result = run_check(problem, settings, seed=seed, explain=partial(_explained, item))
     records.append({"test": item.nodeid, "seed": seed, **result.as_dict()})
     number = f"[{len(records) - 1}]" if len(records) > 1 else ""
     for name in ("status", "relative_error", "uncertainty", "evaluations"):
         item.user_properties.append((f"gradcheck{number}.{name}", getattr(result, name)))
     return result
+
+
+def _explained(item: pytest.Item, situation: Situation) -> list[Finding]:
+    """The project's own findings, then those of other plugins."""
+    others = item.ihook.pytest_gradcheck_findings(situation=situation)
+    return [*explain(situation), *(finding for found in others for finding in found or ())]
 
 
 def _report(result: Result, returned_by: pytest.Item | None = None) -> None:

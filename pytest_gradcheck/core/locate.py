@@ -244,8 +244,9 @@ class Search:
         return [replace(half, sparse=part.sparse) for half in (first, second)]
 
     def _measured_wholly(self, region: Region) -> list[Part]:
-        flats = [_flat(region, position) for position in range(region.size)]
-        if all([self._take_entry(region.block, i) for i in flats]):
+        flats = (_flat(region, position) for position in range(region.size))
+        wrong = [self._take_entry(region.block, i) for i in flats]
+        if all(wrong):
             self.found.complete.append(region)
         return []
 

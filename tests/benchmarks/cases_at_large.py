@@ -185,7 +185,7 @@ AT_LARGE = {
 """The peers that look along random directions, and so can be asked at this size."""
 
 
-class TooLong(Exception):
+class TooLongError(Exception):
     """A peer that goes on to measure every entry."""
 
 
@@ -203,7 +203,7 @@ def _limited(value: Callable[[Arrays], float]) -> Callable[[Arrays], float]:
 
     def limited(params: Arrays) -> float:
         if next(count, None) is None:
-            raise TooLong
+            raise TooLongError
         return value(params)
 
     return limited

@@ -23,7 +23,7 @@ from cases_at_large import (
     DECAY,
     PATIENCE,
     WIDTHS,
-    TooLong,
+    TooLongError,
     ask,
     run_case,
     subject_of,
@@ -103,7 +103,7 @@ def peers() -> str:
 
 
 def _said(verdict: Verdict) -> str:
-    stopped = verdict.raised == TooLong.__name__
+    stopped = verdict.raised == TooLongError.__name__
     raised = f" ({verdict.raised})" if verdict.raised and not stopped else ""
     return f"{'alarm' if verdict.alarm else 'silent'}{raised} {verdict.evaluations}{'†' * stopped}"
 
