@@ -86,3 +86,13 @@ class TestNextToTheEdgeOfADomain:
 
     def test_wrong_gradient_is_flagged(self) -> None:
         assert self.check(30.0).status == "fail"
+
+
+@pytest.mark.parametrize("distance", [1e-8, 1e-6])
+def test_a_kink_near_the_point_is_not_taken_for_jumps(distance: float) -> None:
+    def bent(x: np.ndarray) -> float:
+        return float(np.sum(x + 0.1 * np.maximum(x - 1 - distance, 0.0)))
+
+    # the claim is what secants across the kink have, the mean of the two slopes
+    result = check(loss=bent, grads=lambda x: np.full(2, 1.05), params=np.ones(2))
+    assert result.status == "fail"

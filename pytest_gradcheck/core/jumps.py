@@ -49,6 +49,9 @@ def slopes_belie_secants(
     for h in lengths:
         if not abs((at(h) - at(-h)) / (2 * h) - claim) <= CLOSE * difference:
             return False
+    here, h = at(0.0), lengths[-1]
+    if any(abs((at(t) - here) / t - claim) > difference / 2 for t in (h, -h)):
+        return False  # a kink: secants to both sides have the mean of its slopes
     places, step = [place * lengths[-1] for place in PLACES], min(step, FINE * lengths[-1])
     local = [(at(t + step) - at(t - step)) / (2 * step) for t in places]
     # a short step may itself straddle a jump: the majority counts
