@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..settings import Settings
-from .displaced import DISPLACEMENT
-from .displaced import _displace as displace
+from .displaced import DISPLACEMENT, displace
 from .parameters import Array
 from .point import Point, in_float64
 from .probed import Probed

@@ -147,14 +147,14 @@ def _measured(
     """The sharpest of extrapolations and fits, as far as it takes."""
     if SIGMAS * ladder.noise < 10 * target * ladder.longest:
         climb(ladder, claim, target)
-        found = _verdict(ladder, target)
+        found = verdict(ladder, target)
         known = found.uncertainty <= max(enough, DECIDED * abs(found.value - claim))
         drowned = found.noise > DROWNED * found.uncertainty
-        return _fitted(ladder, found, enough, points) if drowned and not known else found
-    found = _fitted(ladder, _verdict(ladder, target), enough, points)
+        return fitted(ladder, found, enough, points) if drowned and not known else found
+    found = fitted(ladder, verdict(ladder, target), enough, points)
     if found.sure > max(enough, DECIDED * abs(found.value - claim)):
         climb(ladder, claim, target)  # there may be a kink, or an edge of the domain
-        climbed = _verdict(ladder, target)
+        climbed = verdict(ladder, target)
         if climbed.kink or climbed.uncertainty < found.sure:
             return climbed
     return found
@@ -174,7 +174,7 @@ def agrees_at(ladder: Ladder, step: float, found: Derivative) -> bool:
     return abs(central - found.value) <= 2 * noise + found.uncertainty + jump
 
 
-def _fitted(ladder: Ladder, found: Derivative, enough: float, points: int = MANY) -> Derivative:
+def fitted(ladder: Ladder, found: Derivative, enough: float, points: int = MANY) -> Derivative:
     """Least squares over ever narrower windows, then over more points in the best of them."""
     floor = max(ladder.noise / 4, ROUNDING * abs(ladder.base))
     chosen, longest = 0.0, ladder.widest(WINDOWS)
@@ -208,7 +208,7 @@ def _fit(
     return Derivative.of_fit(fit)
 
 
-def _verdict(ladder: Ladder, target: float) -> Derivative:
+def verdict(ladder: Ladder, target: float) -> Derivative:
     """What the rungs say: a derivative, or two slopes where a jump between them is certain."""
     estimates = ladder.estimates()
     if not estimates:

@@ -51,7 +51,7 @@ def give_up_where_kinks_crowd(
     """
     nearby = _claims_a_hair_off(problem, seed)
     saved.restore()
-    _displace(problem, moved, seed)
+    displace(problem, moved, seed)
     there = measure(_claims(problem))
     saved.restore()
     for i in doubted:
@@ -120,7 +120,7 @@ def _stays(block: Measured, nearby: Array) -> bool:
     return bool(np.all(np.abs(nearby - block.claimed)[wrong] <= CHANGED * error[wrong]))
 
 
-def _displace(problem: Problem, moved: Problem, seed: int) -> None:
+def displace(problem: Problem, moved: Problem, seed: int) -> None:
     rng = np.random.default_rng([seed, 1])
     for narrow, wide in zip(problem.parameters, moved.parameters, strict=True):
         theta = narrow.read()

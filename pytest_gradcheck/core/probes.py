@@ -15,9 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .differences import DROWNED, Derivative
-from .differences import _fitted as fitted
-from .differences import _verdict as verdict
+from .differences import DROWNED, Derivative, fitted, verdict
 from .ladder import RATIO, SIGMAS, Ladder, Sample
 from .line import Axis
 from .loss import Loss
