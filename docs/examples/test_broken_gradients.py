@@ -53,7 +53,22 @@ def test_mistake_is_found_where_it_is(
 
     worst = result.worst[0]
     assert worst.parameter in wrong
-    assert report.startswith(f"{worst.label}: analytic {worst.analytic:.4g}, numeric")
+    rows = [line.split() for line in report.splitlines()]
+    assert any(" ".join(row).startswith(f"{worst.label} {worst.analytic:.6g}"[:-1]) for row in rows)
+
+
+CAUSES = {"ForgottenRegularisation": "l2-missing", "WrongSign": "sign", "MissingMean": "factor"}
+
+
+@pytest.mark.parametrize(("kind", "wrong"), MISTAKES)
+def test_cause_is_named_first_where_the_measurements_prove_it(
+    gradcheck, middle_rows: tuple[Array, Labels], kind: type[Network], wrong: set[str]
+) -> None:
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(regularised(kind), *middle_rows)
+    cause = CAUSES.get(kind.__name__)
+    if cause is not None:
+        assert f"fail, {cause}: " in str(caught.value).splitlines()[0]
 
 
 def relative_error_of_b1(
