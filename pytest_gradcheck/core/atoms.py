@@ -37,7 +37,7 @@ class Readings:
         """The constant c for which ``c * products`` fits best, and whether that is all there is."""
         x, y = products / self.bars, self.errors / self.bars
         square = float(x @ x)
-        if not square > 0:
+        if not square > 0 or np.all(np.abs(y) <= SLACK):  # nothing is explained as well
             return 0.0, False
         c = float(x @ y) / square
         return c, bool(np.all(np.abs(self.errors - c * products) <= SLACK * self.bars))

@@ -168,7 +168,8 @@ class Search:
                 measured = self._measure(region.block, i)
                 believed = float(self.prober.gradient[region.block][i])
                 off = abs(believed - measured.nearest(believed) - expected)
-                if off > measured.uncertainty + RELATIVE * abs(expected):
+                shown = abs(expected) > measured.uncertainty
+                if not shown or off > measured.uncertainty + RELATIVE * abs(expected):
                     return False
                 examples[region.block, i] = measured
         self.found.patterns.append(found)

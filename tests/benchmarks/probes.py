@@ -174,7 +174,7 @@ def localisation(count: int, processes: int) -> str:
             table(header, rows),
             "1 to 20 wrong entries, each by 1e-6 to 1 (log-uniform) of the norm of its block:"
             " anywhere, in one block, in one row, next to each other, or equal with alternating"
-            " signs; of functions of 1e3 to 2e4, every seventh of 1e5, every twentieth of 1e6"
+            " signs; of functions of 1e3 to 2e4, one in ten of 1e5, one in twenty of 1e6"
             " parameters. Listed: in `worst` with an error beyond its error bar, or in a region"
             " said to be wrong; such a region counts as listed but right if one entry in it is."
             " Evaluations: median, and per wrong entry."
