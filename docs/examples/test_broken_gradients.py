@@ -53,22 +53,18 @@ def test_mistake_is_found_where_it_is(
 
     worst = result.worst[0]
     assert worst.parameter in wrong
-    rows = [line.split() for line in report.splitlines()]
-    assert any(" ".join(row).startswith(f"{worst.label} {worst.analytic:.6g}"[:-1]) for row in rows)
+    assert any(line.startswith(worst.label) for line in report.splitlines())
 
 
-CAUSES = {"ForgottenRegularisation": "l2-missing", "WrongSign": "sign", "MissingMean": "factor"}
-
-
-@pytest.mark.parametrize(("kind", "wrong"), MISTAKES)
-def test_cause_is_named_first_where_the_measurements_prove_it(
-    gradcheck, middle_rows: tuple[Array, Labels], kind: type[Network], wrong: set[str]
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [(ForgottenRegularisation, "l2-missing"), (WrongSign, "sign"), (MissingMean, "factor")],
+)
+def test_cause_is_named_first(
+    gradcheck, middle_rows: tuple[Array, Labels], kind: type[Network], cause: str
 ) -> None:
-    with pytest.raises(GradcheckError) as caught:
+    with pytest.raises(GradcheckError, match=f"^{kind.__name__}: fail, {cause}: "):
         gradcheck(regularised(kind), *middle_rows)
-    cause = CAUSES.get(kind.__name__)
-    if cause is not None:
-        assert f"fail, {cause}: " in str(caught.value).splitlines()[0]
 
 
 def relative_error_of_b1(
