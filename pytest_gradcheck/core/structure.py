@@ -73,11 +73,7 @@ def flatten(tree: Any, root: str = "params") -> list[Leaf]:
 def _leaves(
     tree: Any, name: str, root: str, container: Any, key: Any, depth: int
 ) -> Iterator[Leaf]:
-    if depth > MAX_DEPTH:
-        raise SubjectError(
-            f"{name}: nested more than {MAX_DEPTH} levels deep (does it hold itself?);"
-            " hand out a plain mapping of names to arrays"
-        )
+    require_shallow(name, depth)
     if tree is None:
         return
     if not is_branch(tree):
@@ -87,6 +83,21 @@ def _leaves(
     for child_key, child in children(tree):
         child_path = child_name(name, tree, child_key, root)
         yield from _leaves(child, child_path, root, tree, child_key, depth + 1)
+
+
+def require_shallow(name: str, depth: int) -> None:
+    """Refuse what nests without end.
+
+    Raises
+    ------
+    SubjectError
+        If `depth` is more than parameters are ever nested.
+    """
+    if depth > MAX_DEPTH:
+        raise SubjectError(
+            f"{name}: nested more than {MAX_DEPTH} levels deep (does it hold itself?);"
+            " hand out a plain mapping of names to arrays"
+        )
 
 
 def rebuild(tree: Any, values: Iterator[Any]) -> Any:

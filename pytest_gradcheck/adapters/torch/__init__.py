@@ -6,7 +6,7 @@ Only to be imported where the framework is: whoever looks for it asks ``sys.modu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ...core.problem import Problem
@@ -120,10 +120,11 @@ def call_of(
 
 def _is_function_of_tensors(subject: Any) -> bool:
     """Whether it is ``loss=f, params=tensors``, whose gradient is the one of autograd."""
-    return (
-        isinstance(subject, Functions)
-        and replace(subject, loss=None, params=None) == Functions(None, None, None)
-        and any(is_tensor(value) for _, value in leaves(subject.params, "params"))
+    if not isinstance(subject, Functions):
+        return False
+    claims = (getattr(subject, f.name) for f in fields(subject) if f.name not in ("loss", "params"))
+    return all(claim is None for claim in claims) and any(
+        is_tensor(value) for _, value in leaves(subject.params, "params")
     )
 
 

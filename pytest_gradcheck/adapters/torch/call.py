@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
+from ...core.structure import require_shallow
 from ...errors import SubjectError
 from ..outputs import BITS, Output
 from .tensors import is_movable, is_tensor, torch
@@ -30,17 +31,19 @@ def mapped(tree: Any, change: Rule) -> Any:
     return tree
 
 
-def leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
+def leaves(tree: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Names and values of all that `tree` holds."""
+    require_shallow(name, depth)
     if isinstance(tree, Mapping):
         for key, child in tree.items():
-            yield from leaves(child, f"{name}.{key}" if isinstance(key, str) else f"{name}[{key}]")
+            child_name = f"{name}.{key}" if isinstance(key, str) else f"{name}[{key}]"
+            yield from leaves(child, child_name, depth + 1)
     elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
         for field, child in zip(tree._fields, tree, strict=True):
-            yield from leaves(child, f"{name}.{field}")
+            yield from leaves(child, f"{name}.{field}", depth + 1)
     elif isinstance(tree, (list, tuple)):
         for i, child in enumerate(tree):
-            yield from leaves(child, f"{name}[{i}]")
+            yield from leaves(child, f"{name}[{i}]", depth + 1)
     else:
         yield name, tree
 
