@@ -20,7 +20,7 @@ from .region import PIECE, Region, pieces
 from .weights import UNIT
 
 CANDIDATES = 3
-"""Entries that may explain the same readings before the region is rather divided."""
+"""Entries that may explain the same readings and are worth being measured by themselves."""
 SLACK = 1.5
 """Multiple of the error bars within which readings count as explained."""
 
@@ -33,14 +33,16 @@ class Readings:
     errors: Array
     bars: Array
 
-    def explained_by(self, products: Array) -> tuple[float, bool]:
-        """The constant c for which ``c * products`` fits best, and whether that is all there is."""
+    def explained_by(self, products: Array) -> tuple[float, float] | None:
+        """The constant c for which ``c * products`` is all there is, and its uncertainty."""
         x, y = products / self.bars, self.errors / self.bars
         square = float(x @ x)
         if not square > 0 or np.all(np.abs(y) <= SLACK):  # nothing is explained as well
-            return 0.0, False
+            return None
         c = float(x @ y) / square
-        return c, bool(np.all(np.abs(self.errors - c * products) <= SLACK * self.bars))
+        if not np.all(np.abs(self.errors - c * products) <= SLACK * self.bars):
+            return None
+        return c, SLACK * float(np.abs(x).sum()) / square
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,16 @@ class Pattern:
     regions: tuple[Region, ...]
     of: str
     constant: float
+    uncertainty: float
 
 
 def entries(
     prober: Prober, regions: Sequence[Region], readings: Readings
 ) -> list[tuple[Region, int, float]]:
-    """Single entries whose error alone explains the readings: region, flat position, error."""
+    """Single entries whose error alone explains the readings: region, flat position, error.
+
+    One more than `CANDIDATES` where there are too many for any of them to be likely.
+    """
     found: list[tuple[float, Region, int, Array]] = []
     y = readings.errors / readings.bars
     for region in regions:
@@ -71,10 +77,10 @@ def entries(
         found = sorted(found, key=lambda item: -item[0])[: CANDIDATES + 1]
     explaining = []
     for _, region, i, products in found:
-        constant, explains = readings.explained_by(products)
-        if explains:
-            explaining.append((region, i, constant))
-    return explaining if len(explaining) <= CANDIDATES else []
+        fit = readings.explained_by(products)
+        if fit is not None:
+            explaining.append((region, i, fit[0]))
+    return explaining
 
 
 def _largest(values: Array, count: int) -> NDArray[np.intp]:
@@ -87,20 +93,20 @@ def _largest(values: Array, count: int) -> NDArray[np.intp]:
 def pattern(prober: Prober, regions: Sequence[Region], readings: Readings) -> Pattern | None:
     """The simplest multiple of the claimed gradient, or of the parameters, that explains all."""
     for of in ("gradient", "parameter"):
-        sources = prober.claimed if of == "gradient" else prober.origin
+        sources = prober.belief.claimed if of == "gradient" else prober.origin
         sums = {r: _sums(prober, r, readings.rows, sources[r.block]) for r in regions}
         whole = {r: axes[0].sum(axis=1) for r, axes in sums.items()}
         for union in _unions(regions):
-            c, explains = readings.explained_by(sum(whole[r] for r in union))
-            if explains:
-                return Pattern(tuple(union), of, c)
+            fit = readings.explained_by(sum(whole[r] for r in union))
+            if fit is not None:
+                return Pattern(tuple(union), of, *fit)
         for region, axes in sums.items():
             for axis, products in enumerate(axes if len(region.shape) > 1 else ()):
                 for i in _closest(products, readings):
-                    c, explains = readings.explained_by(products[:, i])
-                    if explains:
+                    fit = readings.explained_by(products[:, i])
+                    if fit is not None:
                         low = region.ranges[axis][0] + i
-                        return Pattern((region.narrowed(axis, low, low + 1),), of, c)
+                        return Pattern((region.narrowed(axis, low, low + 1),), of, *fit)
     return None
 
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .atoms import Pattern, Readings, entries, pattern
+from .atoms import CANDIDATES, Pattern, Readings, entries, pattern
 from .differences import Derivative
 from .located import Found, Throughout
 from .probes import Prober, Reading
@@ -67,14 +67,23 @@ class Search:
         Error bar aimed at, as in `Prober.read`, where the discrepancy does not allow more.
     limit : float
         Number of evaluations of the loss at which the search ends.
+    rows : iterator of int
+        Rows of weights not used yet.
     rng : numpy.random.Generator
         Picks the entries that are sampled.
     """
 
     def __init__(
-        self, prober: Prober, *, target: float, limit: float, rng: np.random.Generator
+        self,
+        prober: Prober,
+        *,
+        target: float,
+        limit: float,
+        rows: Iterator[int],
+        rng: np.random.Generator,
     ) -> None:
-        self.prober, self.target, self.limit, self.rng = prober, target, limit, rng
+        self.prober, self.target, self.limit = prober, target, limit
+        self.rows, self.rng = rows, rng
         self.found = Found()
         self._measured: dict[tuple[int, int], Derivative] = {}
         self._heap: list[tuple[float, int, Part]] = []
@@ -110,13 +119,15 @@ class Search:
 
     def _readings(self, part: Part) -> Readings:
         rows = list(part.readings)
-        state = (self.prober.corrections, len(rows))
+        state = (self.prober.belief.corrections, len(rows))
         if state in part.known:
             return part.known[state]
         expected = [self.prober.expected(part.regions, row, self.found.skip) for row in rows]
         errors = np.array(expected) - [part.readings[row].value for row in rows]
         bars = np.array([part.readings[row].bar for row in rows])
-        known = Readings(rows, errors, bars + self.prober.claim_bar(part.regions))
+        belief = self.prober.belief
+        bars += belief.rounding_bar(part.regions) + belief.doubt(part.regions)
+        known = Readings(rows, errors, bars)
         part.known.clear()
         part.known[state] = known
         return known
@@ -134,48 +145,62 @@ class Search:
 
     def _explained(self, part: Part) -> bool:
         """Whether an entry or a pattern was found that alone explains the part, and taken out."""
-        known = self._readings(part)
-        if len(known.rows) < ROWS or not np.all(np.isfinite(known.bars)):
+        if len(part.readings) < ROWS or not np.all(np.isfinite(self._readings(part).bars)):
             return False
-        for region, position, constant in entries(self.prober, part.regions, known):
+        candidates = entries(self.prober, part.regions, self._readings(part))
+        if len(candidates) > CANDIDATES and len(part.readings) == ROWS:
+            row = next(self.rows)  # among millions, by far fewer explain one reading more
+            part.readings[row] = self._read(part.regions, row)
+            candidates = entries(self.prober, part.regions, self._readings(part))
+        for region, position, constant in candidates if len(candidates) <= CANDIDATES else ():
             if self._take_entry(region.block, _flat(region, position), constant):
                 return True
-        found = pattern(self.prober, part.regions, known)
+        found = pattern(self.prober, part.regions, self._readings(part))
         return found is not None and self._take_pattern(found)
 
     def _take_entry(self, block: int, i: int, expected: float | None = None) -> bool:
         """Measure an entry by itself and correct it; False if it is not wrong after all."""
-        measured = self._measure(block, i)
-        believed = float(self.prober.gradient[block][i])
-        error = believed - measured.nearest(believed)
+        error, measured = self._error(block, i)
         if abs(error) <= measured.uncertainty:
             return False
         if expected is not None and abs(error - expected) > abs(error) / 2:
             return False
-        self.found.entries[block, i] = measured
-        self.prober.correct(block, i, measured.nearest(believed))
+        self._correct(block, i)
         return True
+
+    def _error(self, block: int, i: int) -> tuple[float, Derivative]:
+        """What is believed of an entry less what is measured of it, and the measurement."""
+        measured = self._measure(block, i)
+        believed = float(self.prober.belief.gradient[block][i])
+        return believed - measured.nearest(believed), measured
+
+    def _correct(self, block: int, i: int) -> None:
+        error, measured = self._error(block, i)
+        self.found.entries[block, i] = measured
+        entry = Region.whole(block, self.prober.parameters[block].shape).entry_at(i)
+        self.prober.belief.correct(entry, -error, measured.uncertainty)
 
     def _take_pattern(self, found: Pattern) -> bool:
         """Correct a pattern that its largest entries, each measured by itself, bear out."""
-        sources = self.prober.claimed if found.of == "gradient" else self.prober.origin
+        belief = self.prober.belief
+        sources = belief.claimed if found.of == "gradient" else self.prober.origin
         errors = [region.of(sources[region.block]) * found.constant for region in found.regions]
         examples: dict[tuple[int, int], Derivative] = {}
         for region, error in zip(found.regions, errors, strict=True):
             count = -(-EXAMPLES // len(errors))
             for position in np.argsort(-np.abs(error), axis=None)[:count]:
                 i, expected = _flat(region, int(position)), float(error.flat[position])
-                measured = self._measure(region.block, i)
-                believed = float(self.prober.gradient[region.block][i])
-                off = abs(believed - measured.nearest(believed) - expected)
+                seen, measured = self._error(region.block, i)
+                off = abs(seen - expected)
                 shown = abs(expected) > measured.uncertainty
                 if not shown or off > measured.uncertainty + RELATIVE * abs(expected):
                     return False
                 examples[region.block, i] = measured
         self.found.patterns.append(found)
         self.found.entries |= examples
+        relative = found.uncertainty / abs(found.constant)
         for region, error in zip(found.regions, errors, strict=True):
-            self.prober.shift_belief(region, -error)
+            belief.correct(region, -error, relative * float(np.linalg.norm(error)))
         return True
 
     def _measure(self, block: int, i: int) -> Derivative:
@@ -256,20 +281,17 @@ class Search:
         region, wrong = part.regions[0], []
         for position in self.rng.choice(region.size, SAMPLED, replace=False):
             i = _flat(region, int(position))
-            measured = self._measure(region.block, i)
-            believed = float(self.prober.gradient[region.block][i])
-            if abs(believed - measured.nearest(believed)) <= measured.uncertainty:
+            error, measured = self._error(region.block, i)
+            if abs(error) <= measured.uncertainty:
                 break
-            wrong.append((i, measured))
-        for i, measured in wrong:
-            self.found.entries[region.block, i] = measured
+            wrong.append(i)
         if len(wrong) == SAMPLED:
+            self.found.entries |= {(region.block, i): self._measure(region.block, i) for i in wrong}
             slopes = np.array([reading.value for reading in part.readings.values()])
             self.found.throughout.append(Throughout(region, self._readings(part), slopes))
             return True
-        for i, measured in wrong:
-            believed = float(self.prober.gradient[region.block][i])
-            self.prober.correct(region.block, i, measured.nearest(believed))
+        for i in wrong:
+            self._correct(region.block, i)
         return False
 
 

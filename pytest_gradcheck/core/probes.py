@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
+from .belief import Belief
 from .differences import DROWNED, Derivative, fitted, verdict
 from .ladder import RATIO, SIGMAS, Ladder, Sample
 from .line import Axis
 from .loss import Loss
-from .measured import COMMON, OWN, scale_of
+from .measured import scale_of
 from .noise import measure_noise
 from .parameters import Array, Parameter
 from .region import Region, dot
@@ -37,10 +36,6 @@ LONG = 1e-5
 points on longer ones would not help."""
 STRIDE = 3
 """Shorter steps passed over where the last one was no gain."""
-
-
-FINE = 1e-12
-"""Rounding of a claim that is too fine to matter beside any error bar."""
 
 Skip = Sequence[Region]
 """Regions that a probe leaves out."""
@@ -76,20 +71,15 @@ class Prober:
         The loss at the point.
     origin : sequence of ndarray
         The parameters there, flat.
-    gradient : sequence of ndarray
-        The gradient as it is believed to be, flat: first as claimed, then as corrected.
-    rounding : sequence of float
-        Relative rounding of the claims.
+    belief : Belief
     seed : int
 
     Attributes
     ----------
-    weight : list of float
+    weight : sequence of float
         Scale of the weights of each block.
     noise : float
         Standard deviation of one value of the loss, as far as it is known.
-    corrections : int
-        How often the believed gradient was changed.
     """
 
     def __init__(
@@ -99,17 +89,13 @@ class Prober:
         *,
         base: float,
         origin: Sequence[Array],
-        gradient: Sequence[Array],
-        rounding: Sequence[float],
-        weight: Sequence[float],
+        belief: Belief,
         seed: int,
     ) -> None:
         self.parameters, self.loss, self.base = parameters, loss, base
         self.noise = 0.0
-        self.origin, self.rounding = origin, rounding
-        self.claimed, self.gradient = gradient, list(gradient)
-        self.weight, self.seed = weight, seed
-        self.corrections = 0
+        self.origin, self.belief = origin, belief
+        self.weight, self.seed = belief.weight, seed
         self.scale = [scale_of(theta) for theta in origin]
         self.first = FIRST_STEP
 
@@ -168,39 +154,11 @@ class Prober:
             self.weight[region.block]
             * UNIT
             * dot(
-                region.of(self.gradient[region.block]),
+                region.of(self.belief.gradient[region.block]),
                 self._without(self.weights(region, row), region, skip),
             )
             for region in regions
         )
-
-    def claim_bar(self, regions: Sequence[Region]) -> float:
-        """What the rounding of the claim itself may add to a reading."""
-        parts = []
-        for region in regions:
-            i, claim = region.block, self.claimed[region.block]
-            part = math.sqrt(region.size / max(claim.size, 1))
-            own = part if self.rounding[i] < FINE else 0.0
-            if not own:  # large enough to matter: as large as these entries are
-                own = float(np.linalg.norm(region.of(claim))) * self.weight[i]
-            parts.append(self.rounding[i] * (OWN * own + COMMON * part))
-        return math.hypot(*parts)
-
-    def correct(self, block: int, i: int, value: float) -> None:
-        """Believe another value of one entry."""
-        self._own(block)[i] = value
-
-    def shift_belief(self, region: Region, by: Array) -> None:
-        """Believe what was believed plus `by` in a region."""
-        view = region.of(self._own(region.block))
-        view += by
-
-    def _own(self, block: int) -> Array:
-        """The believed gradient of a block, in an array that is not the claim's."""
-        self.corrections += 1
-        if self.gradient[block] is self.claimed[block]:
-            self.gradient[block] = self.claimed[block].copy()
-        return self.gradient[block]
 
     @staticmethod
     def _without(weights: Weights, region: Region, skip: Skip) -> Weights:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from .ladder import SIGMAS
+from .belief import Belief
+from .certificate import Certificate
 from .locate import ROWS, Part, Search
 from .located import Found
 from .loss import Loss
@@ -25,7 +25,7 @@ from .probed import Probed, Slopes
 from .probes import Prober, Reading
 from .region import Region
 from .result import Finding
-from .weights import LOOKS, greatest_length, least_length, probes_for, spread
+from .weights import LOOKS, probes_for, spread
 
 SHARP = 30
 """Error bar aimed at along a probe, as a part of `tol`: what `SPREAD` may multiply."""
@@ -44,44 +44,6 @@ SLOPES = 4
 """Slopes of a parameter that is wrong throughout: one fixes a constant, three are left."""
 SEARCH = 2_000
 """Evaluations that a search may take where `max_evaluations` does not say."""
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What the probes of one group of blocks prove of the believed gradient.
-
-    Attributes
-    ----------
-    errors, bars : ndarray
-        Discrepancies along the probes, and their error bars.
-    noise : ndarray
-        The part of the error bars that is random.
-    """
-
-    regions: tuple[Region, ...]
-    readings: dict[int, Reading]
-    errors: Array
-    bars: Array
-    noise: Array
-
-    @property
-    def clean(self) -> bool:
-        return bool(np.all(np.abs(self.errors) <= self.bars))
-
-    def most(self, confidence: float) -> float:
-        """Upper bound on the norm of all errors, each times the weight of its block.
-
-        Noise is in the discrepancies already and makes none of them likelier to be small; what
-        the error bars hold beside it is added.
-        """
-        seen = np.maximum(np.abs(self.errors), self.noise / SIGMAS)
-        length = float(np.linalg.norm(seen + self.bars - self.noise))
-        return length / least_length(len(self.errors), confidence)
-
-    def least(self, confidence: float) -> float:
-        """Lower bound on the same."""
-        length = float(np.linalg.norm(np.maximum(np.abs(self.errors) - self.bars, 0.0)))
-        return length / greatest_length(len(self.errors), confidence)
 
 
 class Probing:
@@ -137,9 +99,7 @@ class Probing:
             loss,
             base=base,
             origin=origin,
-            gradient=claims,
-            rounding=rounding,
-            weight=weight,
+            belief=Belief(claims, rounding, weight),
             seed=seed,
         )
         self.blocks = [
@@ -188,6 +148,7 @@ class Probing:
             self.prober,
             target=self.target,
             limit=min(self.limit, self.prober.loss.evaluations + SEARCH),
+            rows=self._rows,
             rng=self.rng,
         )
         certificate = self._certify(group, search.found)
@@ -215,7 +176,8 @@ class Probing:
         readings: dict[int, Reading] = {}
         errors: list[float] = []
         wanted, target = self.probes, self.target
-        claim_bar = self.prober.claim_bar(group)
+        belief = self.prober.belief
+        rounding, doubt = belief.rounding_bar(group), belief.doubt(group)
         while len(readings) < wanted:
             row = next(self._rows)
             reading = self.prober.read(group, row, target=target, enough=enough, skip=found.skip)
@@ -227,8 +189,9 @@ class Probing:
                 group,
                 readings,
                 np.array(errors),
-                np.array([r.bar for r in readings.values()]) + claim_bar,
+                np.array([r.bar for r in readings.values()]) + rounding,
                 np.array([r.noise for r in readings.values()]),
+                doubt,
             )
             if self.kinked or (not so_far.clean and len(readings) >= ROWS):
                 break
@@ -271,7 +234,7 @@ class Probing:
         error = min(most, float(np.sqrt(np.mean(certificate.errors**2))))
         for region in group:
             block = self.blocks[region.block]
-            block.corrected = self.prober.gradient[region.block]
+            block.corrected = self.prober.belief.gradient[region.block]
             block.most = most / block.weight
             block.error = error / block.weight
         for (i, j), measured in found.entries.items():

@@ -25,10 +25,6 @@ class Region:
     def whole(cls, block: int, shape: tuple[int, ...]) -> Region:
         return cls(block, shape, tuple((0, length) for length in shape))
 
-    @classmethod
-    def entry(cls, block: int, shape: tuple[int, ...], index: tuple[int, ...]) -> Region:
-        return cls(block, shape, tuple((i, i + 1) for i in index))
-
     @property
     def size(self) -> int:
         size = 1
@@ -49,6 +45,13 @@ class Region:
         """Index, in this part, of what it has in common with another part of the parameter."""
         pairs = zip(other.ranges, self.ranges, strict=True)
         return (*(slice(max(0, a - low), max(0, b - low)) for (a, b), (low, _) in pairs), ...)
+
+    def in_common(self, other: Region) -> int:
+        """Number of entries that are in another region as well."""
+        size = int(self.block == other.block)
+        for (a, b), (low, high) in zip(self.ranges, other.ranges, strict=bool(size)):
+            size *= max(0, min(b, high) - max(a, low))
+        return size
 
     def of(self, flat: NDArray[Any]) -> NDArray[Any]:
         """The part of a flat array of the parameter's size, as a view."""
@@ -77,6 +80,11 @@ class Region:
         lengths = [high - low for low, high in self.ranges]
         inside = np.unravel_index(position, lengths) if lengths else ()
         return tuple(int(i) + low for i, (low, _) in zip(inside, self.ranges, strict=True))
+
+    def entry_at(self, position: int) -> Region:
+        """The entry at a flat position of this region."""
+        ranges = tuple((i, i + 1) for i in self.index_of(position))
+        return Region(self.block, self.shape, ranges)
 
     def label(self, name: str) -> str:
         """``W1[3, :]``, ``all of W1``, ``b[2]``."""

@@ -1,0 +1,55 @@
+"""What a handful of probes proves of the norm of an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ladder import SIGMAS
+from .parameters import Array
+from .probes import Reading
+from .region import Region
+from .weights import greatest_length, least_length
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the probes of one group of blocks prove of the believed gradient.
+
+    Attributes
+    ----------
+    errors, bars : ndarray
+        Discrepancies along the probes, and their error bars.
+    noise : ndarray
+        The part of the error bars that is random.
+    doubt : float
+        How far corrections may have left what is believed of a reading.  It explains a
+        discrepancy; the bound on the error that is left holds with it or without.
+    """
+
+    regions: tuple[Region, ...]
+    readings: dict[int, Reading]
+    errors: Array
+    bars: Array
+    noise: Array
+    doubt: float = 0.0
+
+    @property
+    def clean(self) -> bool:
+        return bool(np.all(np.abs(self.errors) <= self.bars + self.doubt))
+
+    def most(self, confidence: float) -> float:
+        """Upper bound on the norm of all errors, each times the weight of its block.
+
+        Noise is in the discrepancies already and makes none of them likelier to be small; what
+        the error bars hold beside it is added.
+        """
+        seen = np.maximum(np.abs(self.errors), self.noise / SIGMAS)
+        length = float(np.linalg.norm(seen + self.bars - self.noise))
+        return length / least_length(len(self.errors), confidence)
+
+    def least(self, confidence: float) -> float:
+        """Lower bound on the same."""
+        length = float(np.linalg.norm(np.maximum(np.abs(self.errors) - self.bars - self.doubt, 0)))
+        return length / greatest_length(len(self.errors), confidence)
