@@ -29,6 +29,8 @@ from .weights import LOOKS, probes_for, spread
 
 SHARP = 30
 """Error bar aimed at along a probe, as a part of `tol`: what `SPREAD` may multiply."""
+CONTENT = 4
+"""Multiple of the sharpest error bar of a probe that does for the others."""
 NOISY = 0.3
 """Part of `warn` below which a bound that noise allows is sharp enough."""
 MOST = 2 ** (LOOKS - 1)
@@ -184,7 +186,7 @@ class Probing:
             self.kinked |= reading.kink
             readings[row] = reading
             errors.append(self.prober.expected(group, row, found.skip) - reading.value)
-            target = max(target, min(reading.bar for reading in readings.values()))
+            target = max(target, CONTENT * min(reading.bar for reading in readings.values()))
             so_far = Certificate(
                 group,
                 readings,
