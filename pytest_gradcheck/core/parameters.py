@@ -68,10 +68,8 @@ class Parameter:
             if step == 0:
                 target[piece] = origin[piece]
                 continue
-            move = weights[piece].astype(np.float64)
-            move *= step
-            move += origin[piece]
-            target[piece] = move
+            move = np.multiply(weights[piece], step, dtype=np.float64)
+            np.add(move, origin[piece], out=target[piece])
 
     def round(self, values: Array) -> Array:
         """`values` as this parameter can hold them."""
