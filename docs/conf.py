@@ -27,6 +27,7 @@ extensions = [
     "extensions.mathml",
     "extensions.pictures",
     "extensions.settings",
+    "extensions.tables",
 ]
 exclude_patterns = ["_build"]
 nitpicky = True

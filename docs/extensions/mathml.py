@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -9,9 +10,16 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 
+BAR = re.compile(r"<mo>(&#x0007C;|&#x02016;)</mo>")
+PRIMED = re.compile(r"<msup>(<mi>\w+</mi>)<m[io]>(&#x0203[2-4];|&#x02057;)</m[io]></msup>")
+
+
 def mathml(latex: str, display: str) -> str:
     """One formula; its source goes with it, for those who cannot see it rendered."""
     formula: str = convert(latex, display=display)
+    formula = BAR.sub(r'<mo lspace="0.08em" rspace="0.08em" stretchy="false">\1</mo>', formula)
+    # A prime is raised in every font of text, and in script size it can hardly be seen.
+    formula = PRIMED.sub(r'<mrow>\1<mtext class="prime">\2</mtext></mrow>', formula)
     return formula.replace("<math ", f'<math alttext="{escape(latex)}" ', 1)
 
 

@@ -33,18 +33,18 @@ def error_against_step(plt: Any) -> None:
     axes.loglog(steps, noise, ":", color=INK, linewidth=1)
     axes.loglog(steps, forward, ".", color=FORWARD, markersize=5, label="forward difference")
     axes.loglog(steps, central, ".", color=CENTRAL, markersize=5, label="central difference")
-    axes.annotate("truncation, slope 1", (3e-4, 9e-4), (2e-7, 2e-2), color=FORWARD)
+    axes.annotate("truncation, slope 1", (3e-4, 9e-4), (2e-6, 3e-3), color=FORWARD)
     axes.annotate("truncation, slope 2", (3e-3, 9e-6), (6e-3, 3e-8), color=CENTRAL)
-    axes.annotate("rounding, slope −1", (1e-12, 1e-4), (3e-13, 2e-6), color=INK)
+    axes.annotate("rounding, slope −1", (1e-12, 1e-4), (2e-13, 1e-8), color=INK)
     for error in (0.0001, 0.0301):
         axes.plot(0.01, error, "o", color=INK, fillstyle="none", markersize=9)
-    axes.annotate("0.0301", (0.01, 0.0301), (0.014, 0.1), color=INK)
+    axes.annotate("0.0301", (0.01, 0.0301), (6e-4, 0.3), color=INK)
     axes.annotate("0.0001", (0.01, 0.0001), (0.018, 4e-5), color=INK)
     axes.set_xlabel("step ε")
     axes.set_ylabel("error of the derivative")
     axes.set_ylim(1e-13, 1e1)
     axes.set_xlim(1e-13, 1)
-    axes.legend(loc="lower left", frameon=False)
+    axes.legend(loc="upper center", frameon=False, markerscale=2)
 
 
 def across_a_kink(plt: Any) -> None:
@@ -54,8 +54,8 @@ def across_a_kink(plt: Any) -> None:
     left.set_title("central difference", fontsize=10)
     right.set_title("forward − backward", fontsize=10)
     for axes, k in ((left, 0), (right, 1)):
-        axes.semilogx(steps, smooth[k], ".-", color=CENTRAL, label="smooth at the point")
-        axes.semilogx(steps, kinked[k], ".-", color=WRONG, label="kink at the point")
+        axes.semilogx(steps, smooth[k], ".-", color=CENTRAL, markersize=5, label="smooth at the point")
+        axes.semilogx(steps, kinked[k], "o--", color=WRONG, markersize=4, fillstyle="none", label="kink at the point")
         axes.set_xlabel("step ε")
         axes.set_ylim(-0.1, 1.3)
     left.legend(loc="lower left", frameon=False, fontsize=9)
