@@ -1,7 +1,7 @@
 """The documentation site: ``python -m sphinx -W docs build/site``.  Nothing is fetched.
 
-Beside it, in ``extensions/``: formulas as MathML, pictures drawn from measurements, the reference of
-all settings, and a look at every link of the site when it is built.
+Beside it, in ``extensions/``: formulas as MathML, pictures drawn from measurements, the reference
+of all settings, and a look at every link of the site when it is built.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import pytest_gradcheck  # noqa: E402
+import pytest_gradcheck
 
 project = "pytest-gradcheck"
 author = "The pytest-gradcheck developers"

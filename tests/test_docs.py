@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -23,10 +22,9 @@ def name_of(page: Path) -> str:
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     found = [b for b in blocks(page) if page != README or b.language != "text"]
     source = "\n".join(block.source for block in found)
-    for package in OPTIONAL:
-        if re.search(rf"^(import|from) {package}\b", source, re.MULTILINE):
-            if importlib.util.find_spec(package) is None:
-                pytest.skip(f"{package} is not installed")
+    used = [p for p in OPTIONAL if re.search(rf"^(import|from) {p}\b", source, re.MULTILINE)]
+    for package in used:
+        pytest.importorskip(package)
     Reader(tmp_path).follow(found)
 
 

@@ -12,6 +12,7 @@ import pytest
 from extensions import measurements
 from extensions.links import faults
 from extensions.settings import options_page, settings_page
+from extensions.tables import BENCHMARKS, table
 
 import pytest_gradcheck
 from pytest_gradcheck import Settings
@@ -71,7 +72,7 @@ def test_errors_shown_in_the_picture_fall_as_the_text_says() -> None:
 
 
 def test_a_kink_hides_from_central_differences_alone() -> None:
-    steps, smooth, kinked = measurements.differences_near_a_kink()
+    _, smooth, kinked = measurements.differences_near_a_kink()
     assert np.allclose(kinked[0], 0.5)
     assert np.allclose(kinked[1], 1)
     assert smooth[1][0] < 1e-5
@@ -105,3 +106,38 @@ def test_links_of_the_site(html: str, fault: str | None, tmp_path: Path) -> None
     found = faults(tmp_path)
     assert len(found) == (fault is not None)
     assert not fault or fault in found[0]
+
+
+def test_tables_of_the_benchmarks_are_shown_elsewhere_as_they_are() -> None:
+    shown = table("calibration fresh", "checker")
+    assert shown.startswith("| checker |")
+    assert "**pytest-gradcheck**" in shown
+    assert shown in BENCHMARKS.read_text(encoding="utf-8")
+    with pytest.raises(LookupError, match="no table 'checker'"):
+        table("calibration of nothing", "checker")
+
+
+def test_pictures_take_the_colour_of_the_page_and_share_no_names() -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("docutils")
+    from extensions.pictures import INK, PICTURES, svg
+
+    drawn = {name: svg(name, 'An error < "noise"') for name in PICTURES}
+    names = [name for picture in drawn.values() for name in re.findall(r'\bid="([^"]+)"', picture)]
+    assert len(names) == len(set(names))
+    for picture in drawn.values():
+        used = re.findall(r'href="#([^"]+)"', picture) + re.findall(r"url\(#([^)]+)\)", picture)
+        assert set(used) <= set(names)
+        assert INK not in picture
+        assert 'role="img" aria-label="An error &lt; &quot;noise&quot;"' in picture
+
+
+def test_formulas_are_mathml_with_their_source() -> None:
+    pytest.importorskip("latex2mathml")
+    pytest.importorskip("docutils")
+    from extensions.mathml import mathml
+
+    formula = mathml(r"\frac{a}{b} < J''", "block")
+    assert "<mfrac>" in formula
+    assert 'display="block"' in formula
+    assert 'alttext="\\frac{a}{b} &lt; J' in formula

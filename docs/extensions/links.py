@@ -35,6 +35,9 @@ class Page(HTMLParser):
         if tag == "link" and LOADED & set(given.get("rel", "").split()):
             self.fetched.append(given.get("href", ""))
 
+    def has(self, place: str) -> bool:
+        return place in self.places or place in ("", "top")
+
 
 def faults(site: Path) -> list[str]:
     """What is wrong with the links of a site: one line each."""
@@ -51,9 +54,8 @@ def faults(site: Path) -> list[str]:
             target = (path.parent / unquote(url.path)).resolve() if url.path else path
             if not target.is_file():
                 found.append(f"{name}: {link} leads to no file")
-            elif target in pages and url.fragment and url.fragment != "top":
-                if unquote(url.fragment) not in pages[target].places:
-                    found.append(f"{name}: {link} leads to no place on that page")
+            elif target in pages and not pages[target].has(unquote(url.fragment)):
+                found.append(f"{name}: {link} leads to no place on that page")
     return found
 
 

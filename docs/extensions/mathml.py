@@ -9,7 +9,6 @@ from typing import Any
 from docutils import nodes
 from latex2mathml.converter import convert
 
-
 BAR = re.compile(r"<mo>(&#x0007C;|&#x02016;)</mo>")
 PRIMED = re.compile(r"<msup>(<mi>\w+</mi>)<m[io]>(&#x0203[2-4];|&#x02057;)</m[io]></msup>")
 

@@ -1,7 +1,7 @@
 """Tables of the benchmarks on other pages, so that no figure stands in two places.
 
-``<!-- table: SECTION, HEAD -->`` is the first table of that section of ``benchmarks.md`` whose first
-column is called HEAD.
+``<!-- table: SECTION, HEAD -->`` is the first table of that section of ``benchmarks.md`` whose
+first column is called HEAD.
 """
 
 from __future__ import annotations
