@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sybil import Document
-from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
+from sybil.parsers.markdown.lexers import FencedCodeBlockLexer, RawFencedCodeBlockLexer
 
 FILE = re.compile(r"# ([\w./-]+\.\w+)\n")
 SHOWN = {"python", "ini", "toml", "diff", "console", "text", "yaml", "markdown"}
@@ -36,6 +36,7 @@ def blocks(page: Path) -> list[Block]:
     document = Document(page.read_text(encoding="utf-8"), str(page))
     regions = sorted(FencedCodeBlockLexer(r"\w+")(document), key=lambda region: region.start)
     found = [Block(str(r.lexemes["language"]), str(r.lexemes["source"])) for r in regions]
+    assert not list(RawFencedCodeBlockLexer()(document)), f"{page}: a block without its language"
     unknown = {block.language for block in found} - SHOWN
     assert not unknown, f"{page}: nobody would check blocks of {unknown}"
     return found
