@@ -145,9 +145,25 @@ def without_figures(line: str) -> str:
     if "pass" in line or "at most" in line:
         line = re.sub(r"\S+ ± *\S+|at most \S+", "±", line)
     line = re.sub(r"± *\d\S*", "±", line)
-    line = re.sub(r"\d+ evaluations( of the loss in \S+ s)?", "", line)
+    line = re.sub(r"[\d,]+ evaluations( of the loss in|,)?( *[\d.e-]+ m?s\b)?", "", line)
+    line = re.sub(r"[\d,]+ +\d\S* ?m?s  ", "", line)  # the same in the summary
+    line = re.sub(r"[━─┊]+", "", line)
     line = re.sub(r"(?<=e-0\d)  \d\S*(?=  )", "", line)  # the column of error bars
     line = re.sub(r"residual \S+:", "residual:", line)
     line = re.sub(r"\bin \d+\.\d+s\b", "", line)
-    line = re.sub(r" +\d+\.\d\d s  ", " ", line)  # of the summary
     return re.sub(r"\s+", " ", line).strip()
+
+
+if __name__ == "__main__":  # python tests/pages.py docs/tutorial.md: what each command prints
+    import tempfile
+
+    class Aloud(Reader):
+        """Goes on whatever a command prints."""
+
+        def do_console(self, source: str) -> None:
+            for command in re.findall(r"^\$ (.*)$", source, flags=re.MULTILINE):
+                if "pip install" not in command:
+                    print(f"$ {command}\n{self.run(*shlex.split(command)).stdout}")
+
+    with tempfile.TemporaryDirectory() as folder:
+        Aloud(Path(folder)).follow(blocks(Path(sys.argv[1])))
