@@ -27,7 +27,7 @@ def error_against_step(plt: Any) -> None:
     """The error of both schemes over twelve decades of steps, and the branches it consists of."""
     steps, central, forward = measurements.errors_of_both_schemes()
     truncation, noise = measurements.branches(steps)
-    _, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
+    _, axes = plt.subplots(figsize=(5.4, 3.9), layout="constrained")
     for exponent, colour in ((2, CENTRAL), (1, FORWARD)):
         axes.loglog(steps, truncation[exponent], "--", color=colour, linewidth=1)
     axes.loglog(steps, noise, ":", color=INK, linewidth=1)
@@ -35,7 +35,7 @@ def error_against_step(plt: Any) -> None:
     axes.loglog(steps, central, ".", color=CENTRAL, markersize=5, label="central difference")
     axes.annotate("truncation, slope 1", (3e-4, 9e-4), (3e-7, 1e-2), color=FORWARD)
     axes.annotate("truncation, slope 2", (3e-3, 9e-6), (6e-3, 3e-8), color=CENTRAL)
-    axes.annotate("rounding, slope −1", (1e-12, 1e-4), (2e-13, 1e-8), color=INK)
+    axes.annotate("rounding, slope −1", (1e-12, 1e-4), (2e-13, 1e-9), color=INK)
     for error in (0.0001, 0.0301):
         axes.plot(0.01, error, "o", color=INK, fillstyle="none", markersize=9)
     axes.annotate("0.0301", (0.01, 0.0301), (6e-4, 0.3), color=INK)
@@ -50,9 +50,9 @@ def error_against_step(plt: Any) -> None:
 def across_a_kink(plt: Any) -> None:
     """Central differences across a kink, and the companion that gives it away."""
     steps, smooth, kinked = measurements.differences_near_a_kink()
-    _, (left, right) = plt.subplots(1, 2, figsize=(7, 3.4), layout="constrained", sharex=True)
-    left.set_title("central difference", fontsize=10)
-    right.set_title("forward − backward", fontsize=10)
+    _, (left, right) = plt.subplots(1, 2, figsize=(5.4, 2.9), layout="constrained", sharex=True)
+    left.set_title("central difference", fontsize=9)
+    right.set_title("forward − backward", fontsize=9)
     for axes, k in ((left, 0), (right, 1)):
         axes.semilogx(
             steps, smooth[k], ".-", color=CENTRAL, markersize=5, label="smooth at the point"
@@ -67,13 +67,14 @@ def across_a_kink(plt: Any) -> None:
             label="kink at the point",
         )
         axes.set_xlabel("step ε")
+        axes.set_xticks([1e-6, 1e-4, 1e-2, 1])
         axes.set_ylim(-0.1, 1.3)
-    left.legend(loc="lower left", frameon=False, fontsize=9)
+    left.legend(loc="lower left", frameon=False, fontsize=8)
 
 
 def gradients_through_depth(plt: Any) -> None:
     """Norms of the gradient, layer by layer, for three scales of the weights."""
-    _, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    _, axes = plt.subplots(figsize=(5.4, 3.2), layout="constrained")
     colours = {0.1: FORWARD, 1.0: CENTRAL, 10.0: WRONG}
     for scale, norms in measurements.gradients_by_layer().items():
         layers = np.arange(1, len(norms) + 1)
@@ -91,7 +92,7 @@ PICTURES: dict[str, Callable[[Any], None]] = {
 
 STYLE = {
     "svg.fonttype": "none",
-    "font.size": 10,
+    "font.size": 9,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,
