@@ -137,10 +137,13 @@ def derivative(
     """
     if 0 not in ladder.rungs:
         ladder.add(0)
-    found = _measured(ladder, claim, target, enough, points)
+    found, tested = _measured(ladder, claim, target, enough, points), 0.0
     for _ in range(CONFIRMATIONS):
-        if not (found.contradicts(claim) and found.step and ladder.check_below(found.step)):
+        if not found.contradicts(claim) or found.step in (0.0, tested):
             break
+        if not ladder.check_below(found.step):
+            break
+        tested = found.step
         found = _measured(ladder, claim, target, enough, points)
     return found.beside(claim)
 
