@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import warnings
 from dataclasses import Field
 from typing import Any
@@ -34,13 +35,39 @@ def declare(parser: pytest.Parser) -> None:
         parser.addini(_ini(setting), text, type=_ini_type(setting), default=None)
     group.addoption(
         "--gradcheck-summary",
-        action="store_true",
-        default=False,
-        help="one line for every gradient check at the end of the run, worst first",
+        action=Rows,
+        nargs="?",
+        metavar="N",
+        help="one line for every gradient check, or for the N worst, at the end of the run",
     )
     for name, text, how in _OF_THE_RUN:
         group.addoption(f"--gradcheck-{name}", dest=f"gradcheck_{name}", help=text, **how)
         parser.addini(f"gradcheck_{name}", text, default=None)
+
+
+class Rows(argparse.Action):
+    """``--gradcheck-summary`` or ``--gradcheck-summary=N``: 0 stands for all rows.
+
+    argparse takes whatever comes next for N.  Where that is a path (``--gradcheck-summary tests``,
+    or the option in ``addopts``), it goes back to be read as one.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        rows = 0
+        if values is not None and values.isdecimal():
+            rows = int(values)
+            if rows == 0:
+                parser.error(f"argument {option_string}: 0 lines are none; leave the option out")
+        elif values is not None:
+            left = argparse._UNRECOGNIZED_ARGS_ATTR
+            setattr(namespace, left, [*getattr(namespace, left, []), values])
+        setattr(namespace, self.dest, rows)
 
 
 _OF_THE_RUN: tuple[tuple[str, str, dict[str, Any]], ...] = (

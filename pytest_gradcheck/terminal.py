@@ -7,6 +7,7 @@ Here, where the terminal is, the lines of that text give way to the same report 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from .report.cells import Line, Span, line, paragraph, spelt
+from .report.summary import summary_lines
 from .report.text import View, report
 from .report.travelled import result_of
 
@@ -61,7 +63,7 @@ def _write(
         reprlocals=None,
         reprfileloc=None if is_long else place,
     ).toterminal(tw)
-    write_lines(tw, lines)
+    write_lines(tw, lines, mark=MARK)
     if entry.reprlocals:
         tw.line("")
         entry.reprlocals.toterminal(tw)
@@ -78,7 +80,8 @@ def _lines(failure: dict[str, Any], width: int, verbosity: int) -> list[Line]:
     return report(result_of(failure["result"]), view)
 
 
-def write_lines(tw: Any, lines: Iterable[Line]) -> None:
+def write_lines(tw: Any, lines: Iterable[Line], *, mark: str = "") -> None:
+    """Write lines in the colours, and the characters, that a writer has."""
     encoding = getattr(tw._file, "encoding", None)
     for spans in lines:
         text = "".join(
@@ -86,4 +89,20 @@ def write_lines(tw: Any, lines: Iterable[Line]) -> None:
             for span in spans
             if span.text
         )
-        tw.line(tw.markup(MARK, red=True, bold=True) + text)
+        tw.line((tw.markup(mark, red=True, bold=True) if mark else "") + text)
+
+
+def write_summary(reporter: pytest.TerminalReporter, rows: int | None) -> None:
+    """Write the records that came with the test reports, from this process or from workers."""
+    records = [
+        record
+        for reports in reporter.stats.values()
+        for report in reports
+        for record in getattr(report, "gradcheck", ())
+    ]
+    if not records:
+        return
+    tw = reporter.config.get_terminal_writer()
+    whole = reporter.config.get_verbosity() > 1 or any(map(os.environ.get, ("CI", "BUILD_NUMBER")))
+    reporter.section("gradient checks")
+    write_lines(tw, summary_lines(records, rows=rows, width=None if whole else tw.fullwidth))

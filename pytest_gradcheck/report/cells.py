@@ -171,8 +171,11 @@ def shortened_alike(names: Sequence[str], width: int) -> list[str]:
     back = _common_beginning([name[len(front) :][::-1] for name in names])[::-1]
     cores = [name[len(front) : len(name) - len(back)] for name in names]
     room = width - max(map(columns, cores))
-    if len(set(names)) == 1 or room < 2 * len("a…b"):
+    if len(set(names)) == 1:
         return [shortened(name, width) for name in names]
+    if room < 2 * len("a…b"):
+        ends = ("…" if columns(front) > 1 else front), ("…" if columns(back) > 1 else back)
+        return [shortened(ends[0] + core + ends[1], width) for core in cores]
     left = min(columns(front), max(room // 2, room - columns(back)))
     ends = shortened(front, left), shortened(back, room - left)
     return [shortened(ends[0] + core + ends[1], width) for core in cores]
