@@ -19,8 +19,9 @@ from .api import check
 from .arguments import as_argument, flag, on_the_line
 from .core.result import Result
 from .errors import SettingsError, SubjectError
-from .report.cells import Line, harmless, spelt
+from .report.cells import Line, Span, harmless, spelt, trimmed
 from .report.text import View, report
+from .tracebacks import without_ours
 
 PROGRAM = "python -m pytest_gradcheck"
 PASSED, FAILED, UNUSABLE = 0, 1, 2
@@ -29,7 +30,7 @@ COLOURS = {"fail": "31;1", "warn": "33", "pass": "32", "strong": "1", "faint": "
 ENDING = """\
 The object is checked as gradcheck(object, *args) would.  A class, or a function that can be called
 without arguments, is called first; it may return the object, a tuple (object, *args), or a mapping
-such as {"loss": f, "grads": df, "params": x0}.
+of keywords such as {"loss": f, "grads": df, "params": x0}.
 
 exit status: 0 pass; 0 warn, or 1 with --strict; 1 fail; 2 it could not be checked
 """
@@ -44,17 +45,21 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     settings = {s.name: getattr(options, s.name) for s in on_the_line()}
     try:
-        subject, args, parts = _call(named(options.object), [named(arg) for arg in options.args])
-        result = check(subject, *args, **parts, **settings)
+        args, keywords = _call(named(options.object), [*map(named, options.args)], settings)
+        result = check(*args, **keywords)
     except (UnusableError, SettingsError, SubjectError) as error:
         print(f"{PROGRAM}: error: {harmless(str(error))}", file=sys.stderr)
         return UNUSABLE
     except Exception as error:
         print(f"{PROGRAM}: error: {options.object} raised", file=sys.stderr)
-        traceback.print_exception(error.with_traceback(_of_the_user(error)))
+        traceback.print_exception(error.with_traceback(without_ours(error)))
         return UNUSABLE
     width = min(shutil.get_terminal_size().columns, WIDEST)
-    show(report(result, View(width, options.verbose)))
+    try:
+        show(report(result, View(width, options.verbose)))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return _status(result, strict=options.strict)
 
 
@@ -113,9 +118,11 @@ def named(place: str) -> Any:
         ) from None
 
 
-def _call(subject: Any, args: Sequence[Any]) -> tuple[Any, Sequence[Any], Mapping[str, Any]]:
-    """What to hand to `check`: the object itself, or what makes it, called."""
-    if isinstance(subject, type) or (_is_function(subject) and _takes_nothing(subject)):
+def _call(
+    subject: Any, args: Sequence[Any], settings: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments and keywords to call `check` with: what is named, or what it makes."""
+    if isinstance(subject, type) or (_is_function(subject) and _is_factory(subject, args)):
         if not _takes_nothing(subject):
             raise UnusableError(
                 f"{subject.__name__} needs arguments to make an object: name an instance of it, or"
@@ -129,9 +136,19 @@ def _call(subject: Any, args: Sequence[Any]) -> tuple[Any, Sequence[Any], Mappin
             f"{subject.__name__}{inspect.signature(subject)} needs arguments: name them after"
             " --args, or name a function without arguments that returns what is to be checked"
         )
-    if isinstance(subject, Mapping) and "loss" in subject:
-        return None, args, subject
-    return subject, args, {}
+    said = {name: value for name, value in settings.items() if value is not None}
+    if isinstance(subject, Mapping):
+        keywords = {**subject, **said}
+        return [keywords.pop("subject", None), *args], keywords
+    return [subject, *args], said
+
+
+def _is_factory(function: Any, args: Sequence[Any]) -> bool:
+    """Whether a function makes what is to be checked, rather than being that itself."""
+    if not _takes_nothing(function):
+        return False
+    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+    return not (args and inspect.Parameter.VAR_POSITIONAL in kinds)
 
 
 def _is_function(subject: Any) -> bool:
@@ -148,17 +165,6 @@ def _takes_nothing(subject: Any) -> bool:
     return True
 
 
-def _of_the_user(error: BaseException) -> Any:
-    """The part of a traceback that is not ours, nor the import system's."""
-    frames, here = error.__traceback__, str(Path(__file__).parent)
-    while frames is not None:
-        name = frames.tb_frame.f_code.co_filename
-        if not name.startswith((here, "<frozen importlib")) and name != importlib.__file__:
-            return frames
-        frames = frames.tb_next
-    return error.__traceback__
-
-
 def _status(result: Result, *, strict: bool) -> int:
     worst = {"pass": PASSED, "warn": FAILED if strict else PASSED, "fail": FAILED}
     return worst[result.status]
@@ -169,10 +175,9 @@ def show(lines: Sequence[Line]) -> None:
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     coloured &= os.environ.get("TERM") != "dumb" and sys.platform != "win32"
     for spans in lines:
-        parts = [(spelt(span.text, sys.stdout.encoding), COLOURS.get(span.style)) for span in spans]
-        if not coloured:
-            print("".join(text for text, _ in parts).rstrip())
-            continue
-        print(
-            "".join(f"\x1b[{code}m{text}\x1b[0m" if code and text else text for text, code in parts)
-        )
+        print("".join(_shown(span, coloured=coloured) for span in trimmed(spans)))
+
+
+def _shown(span: Span, *, coloured: bool) -> str:
+    text, code = spelt(span.text, sys.stdout.encoding), COLOURS.get(span.style)
+    return f"\x1b[{code}m{text}\x1b[0m" if coloured and code and text else text

@@ -27,8 +27,8 @@ from .options import LAYERS, RECORDS
 from .progress import shown
 from .report.cells import harmless
 from .report.text import failure, headline, warning
-from .returned import raise_in
 from .settings import Settings, merge
+from .tracebacks import raise_in, without_ours
 
 MARK = "@pytest.mark.gradcheck"
 
@@ -82,6 +82,10 @@ class Gradcheck:
             result = _check(self._item, subject, args, merge(*self._layers, settings))
         except (SettingsError, SubjectError) as error:
             raise error.with_traceback(None) from None  # the user's line says it all
+        except Exception as error:
+            if self._item.config.getoption("fulltrace"):
+                raise
+            raise error.with_traceback(without_ours(error))  # noqa: B904 (its own cause stands)
         _report(self._item, result)
         return result
 
@@ -137,7 +141,7 @@ def failure_of(item: pytest.Item, error: BaseException | None) -> dict[str, Any]
         about = {"headline": headline(error.result), "command": command(item)}
         return {**about, "result": error.result.as_dict()}
     if isinstance(error, (SettingsError, SubjectError)):
-        return {"headline": harmless(str(error)), "refused": str(error)}
+        return {"headline": harmless(" ".join(str(error).split())), "refused": str(error)}
     return None
 
 
@@ -258,5 +262,17 @@ def check_returned(item: pytest.Function, returned: list[Any]) -> None:
         try:
             result = _check(item, subject, (), settings)
         except (SettingsError, SubjectError) as error:
-            raise_in(item.obj, error.with_traceback(None))
+            raise_in(item.obj, _of_several(error, value).with_traceback(None))
+        except Exception as error:
+            if item.config.getoption("fulltrace"):
+                raise
+            raise error.with_traceback(without_ours(error))  # noqa: B904 (its own cause stands)
         _report(item, result, returned_by=item.obj)
+
+
+def _of_several(error: Exception, value: Any) -> Exception:
+    """Say how a sequence was read, as ``return network, X, y`` is tempting to write."""
+    if type(value) not in (tuple, list) or len(value) < 2:
+        return error
+    kind = type(value).__name__
+    return type(error)(f"{error} (the test returned a {kind}: {len(value)} objects to be checked)")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .report.cells import Line, Span, line, paragraph, spelt
+from .report.cells import Line, Span, line, paragraph, spelt, trimmed
 from .report.summary import summary_lines
 from .report.text import View, report
 from .report.travelled import result_of
@@ -74,7 +74,9 @@ def _write(
 
 def _lines(failure: dict[str, Any], width: int, verbosity: int) -> list[Line]:
     if "refused" in failure:
-        rows = paragraph(failure["refused"], width, label="ERROR")
+        first, *rest = failure["refused"].splitlines() or [""]
+        rows = paragraph(first, width, label="ERROR")
+        rows += [row for part in rest for row in paragraph(part, width)]
         return [line(Span(rows[0][:7], "fail"), rows[0][7:]), *map(line, rows[1:])]
     view = View(width=width, verbosity=verbosity, again=failure["command"])
     return report(result_of(failure["result"]), view)
@@ -86,7 +88,7 @@ def write_lines(tw: Any, lines: Iterable[Line], *, mark: str = "") -> None:
     for spans in lines:
         text = "".join(
             tw.markup(spelt(span.text, encoding), **MARKUP[span.style])
-            for span in spans
+            for span in trimmed(spans)
             if span.text
         )
         tw.line((tw.markup(mark, red=True, bold=True) if mark else "") + text)

@@ -21,10 +21,9 @@ SPELT = {
     "²": "^2",
     "∞": "inf",
     "–": "-",
-    "█": "#",
-    "░": "-",
+    "━": "=",
+    "─": "-",
     "┊": "|",
-    "╌": ".",
     "θ": "theta",
     "λ": "lambda",
     "μ": "mu",
@@ -65,6 +64,19 @@ def line(*parts: str | Span) -> Line:
 def plain(lines: Sequence[Line]) -> list[str]:
     """The same without styles."""
     return ["".join(span.text for span in spans).rstrip() for spans in lines]
+
+
+def trimmed(spans: Line) -> Line:
+    """A line without blanks at its end."""
+    kept = list(spans)
+    while kept and not kept[-1].text.strip():
+        kept.pop()
+    return (*kept[:-1], Span(kept[-1].text.rstrip(), kept[-1].style)) if kept else ()
+
+
+def faint(spans: Line) -> Line:
+    """The same line, all of it in the background."""
+    return (Span("".join(span.text for span in spans), "faint"),)
 
 
 def harmless(text: str) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from ..core.result import Entry, Result
-from .cells import Line, Span, harmless, line, shortened_alike, table
+from .cells import Line, Span, faint, harmless, line, shortened_alike, table
 
 
 def entry_table(
@@ -42,7 +42,7 @@ def entry_table(
         for row, label in zip(rows[1:], labels, strict=True):
             row[0] = Span(label)
     lines = table(rows)
-    lines[0] = tuple(Span(span.text, "faint") for span in lines[0])
+    lines[0] = faint(lines[0])
     rest = _rest(result, len(shown), all_differ=len(differing) == len(result.worst))
     return lines + ([line(Span(rest, "faint"))] if rest else [])
 

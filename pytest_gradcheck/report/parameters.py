@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..core.result import STATUSES, Block, Result
 from .bars import Scale
-from .cells import Line, Span, columns, harmless, line, padded, shortened_alike, table
+from .cells import Line, Span, columns, faint, harmless, line, padded, shortened_alike, table
 from .verdict import measured
 
 FEW = 12
@@ -50,13 +50,13 @@ def parameter_table(
         bars = [line(Span(scale.axis(), "faint"))]
         bars += [scale.bar(block.relative_error, block.bound, block.status) for block in shown]
         lines = [(*row, Span("  "), *of) for row, of in zip(lines, bars, strict=True)]
-    lines[0] = tuple(Span(span.text, "faint") for span in lines[0])
+    lines[0] = faint(lines[0])
     left = [block for block in result.blocks if not any(block is one for one in shown)]
     return lines + ([line(Span(_left_out(left), "faint"))] if left else [])
 
 
 def _head(norms: bool) -> list[Span]:
-    names = ["parameter", "shape", "status", "relative error"]
+    names = ["parameter", "shape", "status", "relative error ±"]
     return [Span(name) for name in names + ["analytic norm", "numeric norm"] * norms]
 
 

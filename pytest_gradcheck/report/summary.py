@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core.result import STATUSES
-from .cells import Line, Span, columns, harmless, line, shortened_alike, table
+from .cells import Line, Span, columns, faint, harmless, line, shortened_alike, table
 from .verdict import CAUSES, NO_CAUSES, measured
 
 WORST_FIRST = STATUSES[::-1]
@@ -45,7 +45,7 @@ def summary_lines(
         ends = [(name, _found(record)) for name, (_, record) in zip(names, shown, strict=True)]
         body = [[*row, *end] for row, end in zip(cells, ends, strict=True)]
         lines = table([[*HEAD, "check", ""], *body], left=(0, 5, 6))
-        lines[0] = tuple(Span(span.text, "faint") for span in lines[0])
+        lines[0] = faint(lines[0])
     if left:
         lines.append(line(Span(f"({len(left)} more: {_counted(left)})", "faint")))
     records = [record for _, record in named]

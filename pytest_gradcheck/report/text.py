@@ -75,8 +75,8 @@ def told(result: Result, view: View, besides: Sequence[Finding] = ()) -> list[Li
     ):
         for finding in (one for one in findings if one not in besides):
             lines += _finding(label, finding, view)
-        if label == "cause" and not said and wrong(result) and not _is_not_finite(why):
-            lines += _labelled("cause", advice(result), view.width)
+        if label == "cause" and not said and not _is_not_finite(why):
+            lines += _labelled("cause", advice(result), view.width) if advice(result) else []
     return lines
 
 

@@ -184,11 +184,13 @@ def measured(value: float, uncertainty: float) -> str:
 
 
 def advice(result: Result) -> str:
-    """What to do where no cause is known."""
+    """What to do where no cause is known: look at what wrong parameters have in common."""
     off = [block.name for block in wrong(result)]
     right = [block.name for block in result.blocks if block.status == "pass"]
+    if not off or len(result.blocks) == 1:
+        return ""
     if not right:
-        return "none of the known ones; look at what every parameter's gradient goes through"
+        return "none of the known ones; look at what the gradients of all parameters go through"
     agree = f"{listed(right)} {'agrees' if len(right) == 1 else 'agree'}"
     if len(off) == 1:
         return f"none of the known ones; {agree}, so look at what belongs to {listed(off)} alone"

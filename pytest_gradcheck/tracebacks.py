@@ -1,11 +1,15 @@
-"""Where an error belongs that came of what a test returned: at the end of that test."""
+"""Tracebacks that show the user's lines: where an error belongs, and without frames of ours."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn
+
+OURS = str(Path(__file__).parent)
 
 
 def raise_in(
@@ -32,3 +36,25 @@ def raise_in(
     exec(compile(module, code.co_filename, "exec"), scope)
     scope[code.co_name]()
     raise error  # for type checkers: it has been raised
+
+
+def without_ours(error: BaseException) -> TracebackType | None:
+    """The traceback of an error that the user's own code raised, but for our frames on the way.
+
+    That of an error of ours stays whole.
+    """
+    frames: list[TracebackType] = []
+    at = error.__traceback__
+    while at is not None:
+        frames.append(at)
+        at = at.tb_next
+    if not frames or _is_ours(frames[-1]):
+        return error.__traceback__
+    kept: TracebackType | None = None
+    for frame in reversed([frame for frame in frames if not _is_ours(frame)]):
+        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return kept
+
+
+def _is_ours(frame: TracebackType) -> bool:
+    return frame.tb_frame.f_code.co_filename.startswith(OURS)
