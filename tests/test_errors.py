@@ -303,4 +303,6 @@ def test_a_returned_tuple_is_told_to_be_several_objects(run: Any) -> None:
             return Net(), X, Y
         """
     )
-    result.stdout.fnmatch_lines(["FAILED *return an object that holds its data*a tuple: 3 objects*"])
+    result.stdout.fnmatch_lines(
+        ["FAILED *return an object that holds its data*a tuple: 3 objects*"]
+    )
