@@ -27,6 +27,7 @@ from .options import LAYERS, RECORDS
 from .progress import shown
 from .report.cells import harmless
 from .report.text import failure, headline, warning
+from .report.travelled import plain_data
 from .settings import Settings, merge
 from .tracebacks import raise_in, without_ours
 
@@ -139,7 +140,7 @@ def failure_of(item: pytest.Item, error: BaseException | None) -> dict[str, Any]
     """What the terminal is to show of an error of ours, as plain data; None for any other."""
     if isinstance(error, GradcheckError) and error.result is not None:
         about = {"headline": headline(error.result), "command": command(item)}
-        return {**about, "result": error.result.as_dict()}
+        return {**about, "result": plain_data(error.result)}
     if isinstance(error, (SettingsError, SubjectError)):
         return {"headline": harmless(" ".join(str(error).split())), "refused": str(error)}
     return None

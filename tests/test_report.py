@@ -27,7 +27,7 @@ from pytest_gradcheck.report.cells import (
 )
 from pytest_gradcheck.report.summary import summary_lines
 from pytest_gradcheck.report.text import View, failure, headline, report, warning
-from pytest_gradcheck.report.travelled import result_of
+from pytest_gradcheck.report.travelled import plain_data, result_of
 
 SETTINGS = {"tol": 1e-7, "warn": 1e-5, "fail": 1e-3}
 TEXT = st.text(max_size=40)
@@ -332,11 +332,11 @@ class TestTravelled:
     @pytest.mark.parametrize("subject", [Mlp(), Mlp(W1=-1), Mlp(b1=np.nan), Holder(np.float64(2))])
     def test_is_the_same_result(self, subject: Any) -> None:
         made = check(subject)
-        there = result_of(json.loads(json.dumps(made.as_dict())))
+        there = result_of(json.loads(json.dumps(plain_data(made))))
         assert plain(report(there, View())) == failure(made)
 
     def test_numbers_that_json_has_not(self) -> None:
-        made = check(Mlp(b1=np.nan)).as_dict()
+        made = plain_data(check(Mlp(b1=np.nan)))
         made["relative_error"], made["blocks"][1]["uncertainty"] = "NaN", "Infinity"
         there = result_of(made)
         assert math.isnan(there.relative_error) and there.blocks[1].uncertainty == math.inf
