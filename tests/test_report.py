@@ -127,6 +127,11 @@ class TestVerbosity:
         assert any("factor=-1" in row for row in lines(result(), verbosity=1))
         assert not any("factor=-1" in row for row in lines(result()))
 
+    def test_vv_shortens_no_name(self) -> None:
+        name = "encoder.blocks.attention.self.query.weight"
+        shown = lines(result(blocks=(block(name), block(name + "2"))), 60, verbosity=2)
+        assert any(row.startswith(name + "2  ") for row in shown)
+
     def test_vv_lists_norms_and_shares(self) -> None:
         shown = " ".join(lines(result(), verbosity=2))
         assert "analytic norm" in shown and "share" in shown and "50.0 %" in shown

@@ -147,7 +147,7 @@ def paragraph(text: str, width: int | None, *, label: str = "", indent: int = 7)
     room = math.inf if width is None else max(width - indent, 20)
     rows = [""]
     tied = str(text).replace(" ± ", f"{TIE}±{TIE}").replace("(± ", f"(±{TIE}")
-    for part in re.split(r"[ \t\r\n]+", tied.strip()):
+    for part in re.split("[ \t\r\n]+", tied.strip()):
         word = TIE.join(map(harmless, part.split(TIE)))
         longer = f"{rows[-1]} {word}" if rows[-1] else word
         if columns(longer) <= room:

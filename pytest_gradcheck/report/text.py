@@ -28,7 +28,8 @@ class View:
     width : int or None
         Columns to fit into; None breaks no line and shortens no name.
     verbosity : int
-        From 1 all parameters, the evidence and the seed; from 2 norms and shares, too.
+        From 1 all parameters, the evidence and the seed; from 2 norms and shares, too, and names in
+        full whatever the width.
     again : str
         A command or call that runs the same check again.
     """
@@ -45,16 +46,12 @@ def failure(result: Result, again: str = "") -> list[str]:
 
 def report(result: Result, view: View) -> list[Line]:
     """Verdict, causes, parameters, worst entries, and how to see it again."""
+    width = view.width if view.verbosity < 2 else None
     sections = [
         opening(result, view.width) + cost(result, view.width),
         told(result, view),
-        parameter_table(
-            result,
-            width=view.width,
-            complete=view.verbosity > 0,
-            norms=view.verbosity > 1,
-        ),
-        entry_table(result, width=view.width, shares=view.verbosity > 1),
+        parameter_table(result, width=width, complete=view.verbosity > 0, norms=view.verbosity > 1),
+        entry_table(result, width=width, shares=view.verbosity > 1),
         again(result, view),
     ]
     lines: list[Line] = []

@@ -148,8 +148,8 @@ def _where(result: Result) -> str:
         said.append(f"right in {listed(right) if len(right) <= 4 else f'{len(right)} of {count}'}")
     worst = max(off, key=lambda block: _or_infinite(block.relative_error))
     if count > 1 and math.isfinite(worst.relative_error):
-        error = TIE + measured(worst.relative_error, worst.uncertainty)
-        said[-1] += f"; worst in {worst.name}:".replace("t in ", f"t{TIE}in{TIE}") + error
+        error = measured(worst.relative_error, worst.uncertainty)
+        said[-1] += f"; worst in {worst.name}: {error}"
     return ", ".join(said)
 
 
