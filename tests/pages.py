@@ -115,7 +115,7 @@ class Reader:
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         module = {"pytest": ["-m", "pytest"], "python": []}[program]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-        environment |= {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "100", "PYTHONUTF8": "1"}
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "80", "PYTHONUTF8": "1"}
         quiet = ["-p", "no:cacheprovider"] if "pytest" in (program, *arguments[:2]) else []
         at = 2 if arguments[:2] == ("-m", "pytest") else 0
         given = [*arguments[:at], *quiet, *arguments[at:]]
@@ -148,7 +148,7 @@ def without_figures(line: str) -> str:
     line = re.sub(r"[\d,]+ evaluations( of the loss in|,)?( *[\d.e-]+ m?s\b)?", "", line)
     line = re.sub(r"[\d,]+ +\d\S* ?m?s  ", "", line)  # the same in the summary
     line = re.sub(r"[━─┊]+", "", line)
-    line = re.sub(r"(?<=e-0\d)  \d\S*(?=  )", "", line)  # the column of error bars
+    line = re.sub(r"  \de-\d\d(?=  )", "", line)  # the column of error bars
     line = re.sub(r"residual \S+:", "residual:", line)
     line = re.sub(r"\bin \d+\.\d+s\b", "", line)
     return re.sub(r"\s+", " ", line).strip()

@@ -11,6 +11,8 @@ from pages import Reader, blocks, same_lines
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
+MISTAKES = ROOT / "docs" / "first-mistakes.md"
+"""What is shown there is what fails: it has a test of its own."""
 OPTIONAL = ("torch", "jax", "sklearn", "scipy")
 
 
@@ -18,7 +20,9 @@ def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("page", [p for p in [README, *PAGES] if blocks(p)], ids=name_of)
+@pytest.mark.parametrize(
+    "page", [p for p in [README, *PAGES] if p != MISTAKES and blocks(p)], ids=name_of
+)
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     found = [b for b in blocks(page) if page != README or b.language != "text"]
     source = "\n".join(block.source for block in found)
@@ -34,7 +38,7 @@ def test_the_failure_shown_is_the_failure_met(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     reader.do_ini(f"[pytest]\npythonpath = {(ROOT / 'docs' / 'examples').as_posix()}\n")
     reader.do_python(
-        "# test_it.py\n"
+        "# test_digits.py\n"
         "from broken import ForgottenRegularisation\n"
         "from digits import load\n\n\n"
         "def test_network(gradcheck):\n"
@@ -42,7 +46,7 @@ def test_the_failure_shown_is_the_failure_met(tmp_path: Path) -> None:
         "    X, y = digits.X_train[:16], digits.y_train[:16]\n"
         f"    {call.lstrip('> ')}\n"
     )
-    same_lines(shown, reader.run("pytest", "test_it.py").stdout)
+    same_lines(shown, reader.run("pytest", "test_digits.py").stdout)
     assert report
 
 
