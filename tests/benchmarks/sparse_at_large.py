@@ -38,7 +38,10 @@ def within(region: str, shapes: Shapes) -> tuple[str, tuple[slice, ...]]:
 
 @dataclass(frozen=True)
 class Localisation:
-    """One gradient with a few wrong entries: those not listed, and those listed that are right."""
+    """One gradient with a few wrong entries: those not listed, and those listed that are right.
+
+    Of those not listed, `overlooked` are larger than what the report leaves open for their block.
+    """
 
     number: int
     family: str
@@ -46,6 +49,7 @@ class Localisation:
     size: int
     wrong: dict[Index, float]
     missed: list[Index] = field(default_factory=list)
+    overlooked: list[Index] = field(default_factory=list)
     false: list[str] = field(default_factory=list)
     status: str = ""
     evaluations: int = 0
@@ -114,6 +118,8 @@ def localise_one(number: int) -> tuple[Localisation, Result]:
         name, where = within(region, shapes)
         covered[name][where] = True
     missed = [at for at in parts if at not in listed and not covered[at[0]][at[1]]]
+    open_ = {b.name: 2 * (b.relative_error + b.uncertainty) for b in result.blocks}
+    overlooked = [at for at in missed if abs(parts[at]) > open_[at[0]]]
     false = [f"{name}{list(index)}" for name, index in sorted(listed - set(parts))]
     for region in regions:
         name, where = within(region, shapes)
@@ -126,6 +132,7 @@ def localise_one(number: int) -> tuple[Localisation, Result]:
         subject.size,
         parts,
         missed,
+        overlooked,
         false,
         result.status,
         result.evaluations,
