@@ -173,8 +173,8 @@ def localisation(count: int, processes: int) -> str:
         [
             f"## Localisation: {len(trials) - len(wrong):,} of {len(trials):,} exact (goal: all)",
             table(header, rows),
-            "Overlooked: larger than what the report leaves open for the block (its relative error plus"
-            " uncertainty): the noise of the loss hides smaller ones, and the report says so."
+            "Overlooked: larger than what the report leaves open for the block (relative error and"
+            " uncertainty); where the noise of the loss hides smaller ones, the report says so."
             " 1 to 20 wrong entries, each by 1e-6 to 1 (log-uniform) of the norm of its block:"
             " anywhere, in one block, in one row, next to each other, or equal with alternating"
             " signs; of functions of 1e3 to 2e4, one in ten of 1e5, one in twenty of 1e6"
