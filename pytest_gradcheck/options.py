@@ -150,6 +150,7 @@ def _ini_type(setting: Field[Any]) -> Any:
         "float": "float",
         "int": "int",
         "int | None": "int",
+        "int | Callable[..., object] | None": "int",
         "float | None": "float",
         "bool": "bool",
         "str": "string",
@@ -172,6 +173,7 @@ def _argparse(setting: Field[Any]) -> dict[str, Any]:
         "float": float,
         "int": int,
         "int | None": int,
+        "int | Callable[..., object] | None": int,
         "float | None": float,
         "bool": _yes_or_no,
     }

@@ -125,6 +125,11 @@ def in_float64(
     try:
         wide = problem.in_float64(state)
         if wide is not None:
+            for mine, copy in zip(problem.parameters, wide.parameters, strict=True):
+                if (
+                    copy is not mine
+                ):  # made of what the subject was given, which may stand elsewhere
+                    copy.write(mine.read())
             loss = Loss(_rewound(wide.loss, state) if point.held else wide.loss)
             loss.evaluations = point.loss.evaluations
             base = loss()

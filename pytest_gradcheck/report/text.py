@@ -34,6 +34,7 @@ def failure(result: Result) -> list[str]:
     """The message of a failed check: verdict, worst entries, parameters, what to do next."""
     lines = [headline(result), "", overview(result)]
     lines += _section([line for line in findings(result) if line not in lines[0]])
+    lines += _section(point_table(result.points))
     lines += _section(entry_table(result))
     lines += _section(block_table(result.blocks))
     lines += _section(next_steps(result))
@@ -47,6 +48,7 @@ def warning(result: Result) -> list[str]:
     first = headline(result)
     lines = [first, overview(result)]
     lines += [line for line in findings(result) if line.partition(": ")[2] not in first]
+    lines += point_table(result.points)
     doubted = any(finding.name.startswith("wrong-") for finding in result.findings)
     if doubted or any(block.status == "warn" for block in result.blocks):
         lines += entry_table(result, SHORT)
@@ -144,6 +146,21 @@ def entry_table(result: Result, count: int | None = None) -> list[str]:
     lines = _aligned(rows)
     left_out = size - len(entries)
     return lines + ([f"({left_out} more entries{where})"] if left_out else [])
+
+
+def point_table(points: Sequence[Result]) -> list[str]:
+    """One line for each point at which a check was made."""
+    rows = [("point", "status", "relative error", "findings")]
+    rows += [
+        (
+            point.point,
+            point.status,
+            measured(point.relative_error, point.uncertainty),
+            ", ".join(dict.fromkeys(finding.name for finding in point.findings)) or "-",
+        )
+        for point in points
+    ]
+    return _aligned(rows) if points else []
 
 
 def block_table(blocks: Sequence[Block]) -> list[str]:
