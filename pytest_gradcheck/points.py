@@ -134,11 +134,11 @@ def _train(
     if callable(settings.train):
         return "after training", adapt(trained(subject, settings.train)), 0
     steps, rate = int(settings.train or 0), settings.lr
-    for _ in range(steps):
-        problem.loss()  # gradients may live on what the loss leaves behind
-        claims = [np.array(g, dtype=np.float64).reshape(-1) for g in problem.grads()]
-        for parameter, gradient in zip(problem.parameters, claims, strict=True):
-            with np.errstate(all="ignore"):  # it may diverge: told afterwards
+    with np.errstate(all="ignore"):  # it may diverge: told afterwards
+        for _ in range(steps):
+            problem.loss()  # gradients may live on what the loss leaves behind
+            claims = [np.array(g, dtype=np.float64).reshape(-1) for g in problem.grads()]
+            for parameter, gradient in zip(problem.parameters, claims, strict=True):
                 parameter.write(parameter.read() - rate * gradient)
     many = "1 step" if steps == 1 else f"{steps} steps"
     return f"after {many} of gradient descent (lr={rate:g})", problem, steps
