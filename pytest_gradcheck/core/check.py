@@ -84,7 +84,7 @@ def run_check(
             evaluations = point.loss.evaluations
             if explain is not None:
                 args = dict(problem.roots).get("args", ())
-                findings += explain(Situation(blocks, judged, args, point, saved))
+                findings += explain(Situation(blocks, judged, args, point, saved, tuple(findings)))
             if any(block.status != "pass" for block in judged):
                 findings += problem.explain(worst)
         return Result(

@@ -33,6 +33,8 @@ class Situation:
         The verdicts on them.
     args : tuple
         Arguments of the loss.
+    findings : sequence of Finding
+        What was noticed so far.
     """
 
     blocks: Sequence[Evidence]
@@ -40,6 +42,7 @@ class Situation:
     args: tuple[Any, ...]
     point: Point
     saved: Saved
+    findings: Sequence[Finding] = ()
 
     def theta(self, block: Evidence) -> Array:
         """Values of one parameter, flat."""

@@ -24,6 +24,7 @@ def explain(situation: Situation) -> list[Finding]:
     claims = [block.claimed for block in blocks]
     found: list[Finding] = []
     wrong = {judged.name for judged in situation.judged if judged.status != "pass"}
+    wrong |= {name for f in situation.findings if f.name == "wrong-entry" for name in f.where}
     if wrong:
         pairs = zip(blocks, thetas, strict=True)
         evidence = [_evidence(b, theta, wrong=b.parameter.name in wrong) for b, theta in pairs]
