@@ -156,6 +156,8 @@ class MeasuredEvidence:
         few = self._telling
         if few is None:
             return False
+        if not np.any(np.abs(self.claimed - gradient) > self._bar):
+            return True  # what cannot be told from the claim explains nothing
         size = float(np.linalg.norm(gradient))
         magnified = max(1.0, size / (float(np.linalg.norm(self.claimed)) or math.inf))
         typical = 2 * size / math.sqrt(gradient.size)
@@ -164,9 +166,12 @@ class MeasuredEvidence:
         return bool(np.any(np.abs(gradient - self._numeric)[few] > SLACK * bar))
 
     def _refutes_line(self, pattern: Array, error: Array) -> bool:
+        """Whether a few entries rule a line out already, whatever its constant."""
         few = self._telling
         if few is None:
             return False
+        if not np.any(np.abs(error) > self._bar):
+            return True
         size = float(np.linalg.norm(self._numeric)) / math.sqrt(error.size)
         p, e = pattern[few], error[few]
         bar = self._bar[few] + self._rounding[few]
