@@ -86,6 +86,14 @@ class Evidence(Protocol):
         """
         ...
 
+    def unwritten(self) -> NDArray[np.bool_] | None:
+        """Entries where zero is claimed and is wrong, if all others are right; None if not so."""
+        ...
+
+    def error_in(self, unit: float) -> float | None:
+        """Size of the error, relative to the gradient, in this unit; None if not known."""
+        ...
+
 
 class MeasuredEvidence:
     """Evidence where every entry was measured.
@@ -150,6 +158,18 @@ class MeasuredEvidence:
         left = np.abs(e - constant * p)
         _, uncertainty = line(p, e, bar, own + left)
         return Fit(constant, uncertainty, norm(left) / norm(e), confirmed)
+
+    def unwritten(self) -> NDArray[np.bool_] | None:
+        if self.numeric is None:
+            return None
+        blank = (self.claimed == 0) & (self.numeric != 0)
+        completed = np.where(self.claimed == 0, self.numeric, self.claimed)
+        return blank if blank.any() and self.admits(completed) else None
+
+    def error_in(self, unit: float) -> float | None:
+        known = self._usable
+        size = unit * norm(self._numeric[known])
+        return norm((self.claimed - self._numeric)[known]) / size if size > 0 else None
 
     def _refutes(self, gradient: Array) -> bool:
         """Whether a few entries rule this out already, however generously they are read."""

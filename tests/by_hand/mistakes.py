@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .layers import Array
-from .models import Model
+from .models import Model, Stack
 from .slips import slips
 
 Grads = dict[str, Array]
@@ -109,7 +109,7 @@ def _of_named_kinds(model: Model, g: Grads, m: int, rng: np.random.Generator) ->
     yield from _moved(W, g[W], rng)
     yield from _exchanged(g, rng)
     yield from _penalties(model, theta)
-    yield from _rounded(g)
+    yield from _rounded()
     twice = {k: 2.0 if g[k].ndim > 1 else -1.0 for k in g}
     yield made("factor 2 of weights, sign of biases", "factor|sign",
                lambda g: {k: twice[k] * a for k, a in g.items()})  # fmt: skip
@@ -271,20 +271,28 @@ def _of_calls(X: Array, y: Any) -> Iterator[Mistake]:
     yield Mistake("stale but for the last layer", frozenset({"stale"}), stale(1))
 
 
-def _rounded(g: Grads) -> Iterator[Mistake]:
+def _rounded() -> Iterator[Mistake]:
     def coarser(a: Array, bits: int) -> Array:
         mantissa, exponent = np.frexp(a)
         return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
-
-    def inside(g: Grads) -> Grads:
-        rng = np.random.default_rng(0)
-        return {k: a * (1 + 2.0**-24 * rng.uniform(-12, 12, size=a.shape)) for k, a in g.items()}
 
     for kind, bits in (("float16", 11), ("bfloat16", 8)):
         yield made(
             kind, "low-precision", lambda g, bits=bits: {k: coarser(a, bits) for k, a in g.items()}
         )
-    yield made("float32 inside", "low-precision", inside)
+    yield Mistake("float32 inside", frozenset({"low-precision"}), _in_single)
+
+
+def _in_single(model: Model) -> None:
+    """The inputs of the backward pass, or what comes down from the output, in float32."""
+    if isinstance(model, Stack):
+        right = model.d_output
+        model.d_output = lambda z, y: right(z, y).astype(np.float32)  # type: ignore[method-assign]
+    else:
+        data = model.data_grads
+        model.data_grads = lambda X, y: {  # type: ignore[method-assign]
+            k: a.astype(float) for k, a in data(X.astype(np.float32), y).items()
+        }
 
 
 def _of_no_kind(g: Grads, rng: np.random.Generator) -> Iterator[Mistake]:
