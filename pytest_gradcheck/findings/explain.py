@@ -27,7 +27,8 @@ def explain(situation: Situation) -> list[Finding]:
     claims = [block.claimed for block in blocks]
     found: list[Finding] = []
     wrong = {judged.name for judged in situation.judged if judged.status != "pass"}
-    wrong |= {name for f in situation.findings if f.name == "wrong-entry" for name in f.where}
+    doubted = [f for f in situation.findings if f.name in ("wrong-entry", "wrong-region")]
+    wrong |= {name for f in doubted for name in f.where}
     if wrong:
         pairs = zip(blocks, thetas, strict=True)
         evidence = [
@@ -52,8 +53,7 @@ def _evidence(
     regions = _unknown_regions(block, found)
     if wrong and regions:
         return RegionsEvidence(block, regions, theta)
-    # single entries that were found wrong have no cause in common with the whole
-    return MeasuredEvidence(block.as_measured(), theta, wrong=wrong and block.told)
+    return MeasuredEvidence(block.as_measured(), theta, wrong=wrong)
 
 
 def _unknown_regions(block: Probed, found: Sequence[Finding]) -> list[Any]:

@@ -33,7 +33,8 @@ class SlopesEvidence:
         self._slopes = slopes
         self._errors: Array = slopes.of(probed.claimed) - slopes.values
         rounding = float(np.linalg.norm(probed.rounding(probed.claimed))) * slopes.weight
-        self._bars: Array = slopes.bars + rounding + LEEWAY * np.abs(self._errors)
+        self._own: Array = slopes.bars + rounding
+        self._bars: Array = self._own + LEEWAY * np.abs(self._errors)
 
     def admits(self, gradient: Array) -> bool:
         if not np.all(np.isfinite(gradient)):
@@ -64,6 +65,7 @@ class SlopesEvidence:
         kept = np.argsort(np.abs(along) / self._bars)[:-1]
         if decades(constant * along[kept], self._bars[kept]) < CONFIRMED:
             return None
+        _, uncertainty = line(along, errors, self._bars, self._own + left)
         residual = float(np.linalg.norm(left) / np.linalg.norm(errors))
         return Fit(constant, uncertainty, residual, kept.size)
 

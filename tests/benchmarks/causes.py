@@ -138,6 +138,8 @@ def run(
             result, extra = checked(wrong, X, y, mode)
             counts.extra = max(counts.extra, extra)
             said = [f for f in result.findings if f.name in ABOUT_CAUSES]
+            if result.status == "pass" and _passes(claimed, right):
+                continue  # low precision that tol allows
             outcome = judged(mistake, said, model, right, claimed)
             counts.kinds[mistake.kind][outcome] += 1
             counts.kinds[mistake.kind]["of a named kind"] += bool(mistake.names)
@@ -190,6 +192,12 @@ def is_true(finding: Finding, model: Model, right: Arrays, claimed: Arrays) -> b
 def _near(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
     largest = np.max(np.abs(b)) or 1.0
     return bool(np.all(np.abs(a - b) <= tolerance * largest))
+
+
+def _passes(claimed: Arrays, right: Arrays) -> bool:
+    return all(
+        np.linalg.norm(claimed[k] - right[k]) <= 2e-7 * np.linalg.norm(right[k]) for k in right
+    )
 
 
 def _same(a: Arrays, b: Arrays) -> bool:
@@ -278,9 +286,12 @@ def main() -> None:
         starts = tuple(given.only or [""])
         return {name: b for name, b in builds.items() if name.startswith(starts)}
 
+    kinds = tuple(given.mistakes or [""])
+
+    def tuned(kind: str) -> bool:
+        return kind not in HELD_BACK_MISTAKES and kind.startswith(kinds)
+
     for mode in given.modes:
-        kinds = tuple(given.mistakes or [""])
-        tuned = lambda kind: kind not in HELD_BACK_MISTAKES and kind.startswith(kinds)  # noqa: E731
         counts[f"{mode}, tuned on"] = run(chosen(MODELS), mode, given.seeds, tuned)
         if given.held_back:
             back = lambda kind: kind in HELD_BACK_MISTAKES  # noqa: E731

@@ -6,6 +6,7 @@ what is claimed must be literally true of the right gradient.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +110,7 @@ def _of_named_kinds(model: Model, g: Grads, m: int, rng: np.random.Generator) ->
     yield from _moved(W, g[W], rng)
     yield from _exchanged(g, rng)
     yield from _penalties(model, theta)
-    yield from _rounded()
+    yield from _rounded(model)
     twice = {k: 2.0 if g[k].ndim > 1 else -1.0 for k in g}
     yield made("factor 2 of weights, sign of biases", "factor|sign",
                lambda g: {k: twice[k] * a for k, a in g.items()})  # fmt: skip
@@ -124,7 +125,8 @@ def _partly(W: str, g: Array, rng: np.random.Generator) -> Iterator[Mistake]:
         ("last column not written", (..., -1)),
         ("half not written", (slice(g.shape[0] // 2, None),)),
     ):
-        if np.any(g[at]) and not (kind == "column not written" and g.ndim == 1):
+        alone = "column" in kind and (g.ndim == 1 or g.shape[-1] == 1)
+        if np.any(g[at]) and not alone:
             yield made(kind, "partly-written", lambda g, at=at: {W: _zeroed(g[W], at)})
     for kind, which in (
         ("last sample left out", slice(-1)),
@@ -271,7 +273,7 @@ def _of_calls(X: Array, y: Any) -> Iterator[Mistake]:
     yield Mistake("stale but for the last layer", frozenset({"stale"}), stale(1))
 
 
-def _rounded() -> Iterator[Mistake]:
+def _rounded(model: Model) -> Iterator[Mistake]:
     def coarser(a: Array, bits: int) -> Array:
         mantissa, exponent = np.frexp(a)
         return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
@@ -280,19 +282,22 @@ def _rounded() -> Iterator[Mistake]:
         yield made(
             kind, "low-precision", lambda g, bits=bits: {k: coarser(a, bits) for k, a in g.items()}
         )
-    yield Mistake("float32 inside", frozenset({"low-precision"}), _in_single)
-
-
-def _in_single(model: Model) -> None:
-    """The inputs of the backward pass, or what comes down from the output, in float32."""
     if isinstance(model, Stack):
-        right = model.d_output
-        model.d_output = lambda z, y: right(z, y).astype(np.float32)  # type: ignore[method-assign]
-    else:
-        data = model.data_grads
-        model.data_grads = lambda X, y: {  # type: ignore[method-assign]
-            k: a.astype(float) for k, a in data(X.astype(np.float32), y).items()
-        }
+        yield Mistake("float32 inside", frozenset({"low-precision"}), _in_single)
+
+
+def _in_single(model: Stack) -> None:
+    """A forward pass in float32, from which a gradient in float64 is computed."""
+    plain = copy.deepcopy(model)
+
+    def grads(X: Array, y: Any) -> Grads:
+        single = copy.deepcopy(plain)
+        for layer, of in zip(single.layers, single.names, strict=True):
+            for key, name in of.items():
+                layer.params[key] = model.params[name].astype(np.float32)
+        return single.data_grads(X.astype(np.float32), y)
+
+    model.data_grads = grads  # type: ignore[method-assign]
 
 
 def _of_no_kind(g: Grads, rng: np.random.Generator) -> Iterator[Mistake]:
