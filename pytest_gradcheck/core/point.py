@@ -201,6 +201,7 @@ def held_generators(point: Point) -> Finding:
         "nondeterministic",
         (),
         f"the loss draws random numbers from {names} (is dropout on?): they were held the same for"
-        " every evaluation, so the check is of the loss with that one draw",
+        " every evaluation, so the check is of the loss with that one draw. Switch dropout off to"
+        ' check the loss without, or accept it with allow=["nondeterministic"]',
         {"generators": list(point.drawn)},
     )
