@@ -325,7 +325,7 @@ def _of_no_kind(g: Grads, rng: np.random.Generator) -> Iterator[Mistake]:
     yield made(
         "clipped entries",
         "",
-        lambda g: {k: np.clip(a, -np.std(a), np.std(a)) for k, a in g.items()},
+        lambda g: {k: np.clip(a, -_rms(a), _rms(a)) for k, a in g.items()},
     )
     yield made("absolute values", "", lambda g: {W: np.abs(g[W])})
     yield made("squared", "", lambda g: {W: g[W] * np.abs(g[W])})
@@ -348,6 +348,10 @@ def made(kind: str, names: str, change: Change) -> Mistake:
         model.grads = grads  # type: ignore[method-assign]
 
     return Mistake(kind, frozenset(names.split("|")) - {""}, seed)
+
+
+def _rms(a: Array) -> float:
+    return float(np.sqrt(np.mean(a**2)))
 
 
 def _zeroed(a: Array, at: Any) -> Array:
