@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..core.measured import Evidence as Known
 from ..core.measured import Measured
 from ..core.probed import Probed
@@ -37,7 +39,8 @@ def explain(situation: Situation) -> list[Finding]:
         ]
         sizes = sizes_of(names, shapes, situation.args)
         found += causes([e for e in evidence if e is not None], sizes=sizes, calls=situation)
-    return found + health(names, thetas, shapes, claims, situation.args)
+    args = [_as_array(given) for given in situation.args]
+    return found + health(names, thetas, shapes, claims, args)
 
 
 def _evidence(
@@ -65,3 +68,15 @@ def _unknown_regions(block: Probed, found: Sequence[Finding]) -> list[Any]:
     changed = (block.corrected != block.claimed).reshape(block.parameter.shape)
     parts = [changed[tuple(slice(low, high) for low, high in region)] for region in regions]
     return [] if all(part.any() for part in parts) else regions
+
+
+def _as_array(given: Any) -> Any:
+    """Tensors and tables as arrays, where they can be had so."""
+    if isinstance(given, np.ndarray) or not (
+        hasattr(given, "__array__") and hasattr(given, "shape")
+    ):
+        return given
+    try:
+        return np.asarray(given)
+    except Exception:  # on another device, say: then nothing is said of it
+        return given
