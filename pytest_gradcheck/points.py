@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,7 @@ from .settings import Settings
 
 DISPLACEMENTS = (1e-2, 1e-4, 1e-6)
 """How far the further points lie off, relative to the size of each parameter: the first at which
-the loss is finite."""
+the loss is finite, to any side, or to one alone where a bound is near."""
 GIVEN = "at the given parameters"
 BLIND = ("zero-gradient", "tiny-gradient", "near-zero-parameters")
 """Findings that a point sees nothing of a parameter: no doubt is left once another point does."""
@@ -177,10 +178,11 @@ def _displace(problem: Problem, settings: Settings, rng: np.random.Generator) ->
     """
     origin = [parameter.read() for parameter in problem.parameters]
     weights = [rng.standard_normal(theta.size) for theta in origin]
-    for tried, size in enumerate(DISPLACEMENTS, start=1):
+    sides: tuple[Callable[[Any], Any], ...] = (np.asarray, np.abs, lambda w: -np.abs(w))
+    for tried, (size, side) in enumerate(product(DISPLACEMENTS, sides), start=1):
         for parameter, theta, weight in zip(problem.parameters, origin, weights, strict=True):
             scale = float(np.sqrt(np.mean(theta**2))) if theta.any() else 1.0
-            parameter.write(parameter.round(theta + size * scale * weight))
+            parameter.write(parameter.round(theta + size * scale * side(weight)))
         if math.isfinite(_loss_at(problem)):
             return tried
     raise SubjectError(

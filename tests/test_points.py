@@ -166,6 +166,16 @@ def test_displacement_stays_in_the_domain() -> None:
     assert result.status == "pass" and len(result.points) == 4
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_displacement_from_a_bound_goes_inside(sign: float) -> None:
+    result = check(
+        loss=lambda x: np.sum(np.abs(x) ** 2.5), points=2,
+        grads=lambda x: 2.5 * sign * np.abs(x) ** 1.5, params=sign * np.array([0.0, 1.0]),
+        bounds=[(0, None) if sign > 0 else (None, 0)] * 2,
+    )  # fmt: skip
+    assert result.status == "pass" and len(result.points) == 3
+
+
 def test_no_point_of_the_domain_near() -> None:
     def loss(x: np.ndarray) -> float:
         return float(x[0]) if abs(x[0] - 1) < 1e-12 else float("nan")
