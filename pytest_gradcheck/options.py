@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable
-from dataclasses import MISSING, Field, fields
+from dataclasses import Field
 from typing import Any
 
 import pytest
 
+from .arguments import as_argument, flag, on_the_line
 from .errors import SettingsError
-from .settings import Settings, is_code_only, merge
+from .settings import merge
 from .values import parse_hooks
 
 Layers = list[dict[str, Any]]
@@ -28,21 +28,46 @@ FACTORY = pytest.StashKey[str]()
 def declare(parser: pytest.Parser) -> None:
     """Declare an option and an ini value for every setting that can be written down."""
     group = parser.getgroup("gradcheck", "gradient checks")
-    for setting in _written():
-        default = setting.default if setting.default is not MISSING else None
+    for setting in on_the_line():
+        name, how = flag(setting.name, "gradcheck-"), as_argument(setting)
+        group.addoption(name, dest=_ini(setting), **how)
         text = setting.metadata["help"]
-        shown = f" (default: {default})" if default not in (None, ()) else ""
-        group.addoption(_flag(setting), default=None, help=text + shown, **_argparse(setting))
         parser.addini(_ini(setting), text, type=_ini_type(setting), default=None)
     group.addoption(
         "--gradcheck-summary",
-        action="store_true",
-        default=False,
-        help="one line for every gradient check at the end of the run, worst first",
+        action=Rows,
+        nargs="?",
+        metavar="N",
+        help="one line for every gradient check, or for the N worst, at the end of the run",
     )
     for name, text, how in _OF_THE_RUN:
         group.addoption(f"--gradcheck-{name}", dest=f"gradcheck_{name}", help=text, **how)
         parser.addini(f"gradcheck_{name}", text, default=None)
+
+
+class Rows(argparse.Action):
+    """``--gradcheck-summary`` or ``--gradcheck-summary=N``: 0 stands for all rows.
+
+    argparse takes whatever comes next for N.  Where that is a path (``--gradcheck-summary tests``,
+    or the option in ``addopts``), it goes back to be read as one.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        rows = 0
+        if values is not None and values.isdecimal():
+            rows = int(values)
+            if rows == 0:
+                parser.error(f"argument {option_string}: 0 lines are none; leave the option out")
+        elif values is not None:
+            left = argparse._UNRECOGNIZED_ARGS_ATTR
+            setattr(namespace, left, [*getattr(namespace, left, []), values])
+        setattr(namespace, self.dest, rows)
 
 
 _OF_THE_RUN: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -99,7 +124,7 @@ def read(config: pytest.Config) -> Layers:
     _require_known(config)
     ini: dict[str, Any] = {}
     line: dict[str, Any] = {}
-    for setting in _written():
+    for setting in on_the_line():
         try:
             ini[setting.name] = _from_ini(setting, config.getini(_ini(setting)))
             merge({setting.name: ini[setting.name]})
@@ -133,16 +158,8 @@ def _require_known(config: pytest.Config) -> None:
             continue
 
 
-def _written() -> list[Field[Any]]:
-    return [setting for setting in fields(Settings) if not is_code_only(setting)]
-
-
 def _ini(setting: Field[Any]) -> str:
     return f"gradcheck_{setting.name}"
-
-
-def _flag(setting: Field[Any]) -> str:
-    return f"--gradcheck-{setting.name.replace('_', '-')}"
 
 
 def _ini_type(setting: Field[Any]) -> Any:
@@ -164,38 +181,3 @@ def _from_ini(setting: Field[Any], value: Any) -> Any:
     if _ini_type(setting) == "args":
         return (parse_hooks(value) if setting.name == "hooks" else tuple(value)) or None
     return float(value) if _ini_type(setting) == "float" else value
-
-
-def _argparse(setting: Field[Any]) -> dict[str, Any]:
-    if "choices" in setting.metadata:
-        return {"choices": setting.metadata["choices"], "dest": _ini(setting)}
-    converters: dict[str, Callable[[str], Any]] = {
-        "float": float,
-        "int": int,
-        "int | None": int,
-        "int | Callable[..., object] | None": int,
-        "float | None": float,
-        "bool": _yes_or_no,
-    }
-    several = _hooks_on_the_line if setting.name == "hooks" else _names
-    convert = converters.get(str(setting.type), several)
-    return {"type": convert, "metavar": setting.name.upper(), "dest": _ini(setting)}
-
-
-def _yes_or_no(text: str) -> bool:
-    words = {"yes": True, "true": True, "1": True, "on": True}
-    words |= {"no": False, "false": False, "0": False, "off": False}
-    if text.lower() not in words:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
-    return words[text.lower()]
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.replace(",", " ").split())
-
-
-def _hooks_on_the_line(text: str) -> dict[str, str]:
-    try:
-        return parse_hooks([text])
-    except SettingsError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import hookspecs, options
+from .errors import GradcheckError, SettingsError, SubjectError
 
 if TYPE_CHECKING:
     from .core.problem import Problem
@@ -21,6 +22,9 @@ MARKER = (
     "gradcheck(*, eps=1e-7, tol=1e-7, ...): check the gradient of the object with params, grads"
     " and loss that the test returns; also the settings of the gradcheck fixture in the test"
 )
+
+
+OURS = (GradcheckError, SettingsError, SubjectError)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -35,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     config.stash[options.LAYERS] = options.read(config)
     options.read_for_the_run(config)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(OnTerminal(config))
 
 
 @pytest.fixture
@@ -85,11 +91,35 @@ def pytest_runtest_makereport(
     report = yield
     if call.when == "call" and options.RECORDS in item.stash:
         report.__dict__["gradcheck"] = item.stash[options.RECORDS]
+    if call.excinfo is not None and isinstance(call.excinfo.value, OURS):
+        from .session import failure_of
+
+        failure = failure_of(item, call.excinfo.value)
+        crash: Any = getattr(report.longrepr, "reprcrash", None)
+        if failure is not None and crash is not None:
+            report.__dict__["gradcheck_failure"] = failure
+            crash.message = failure["headline"]  # what the short summary has room for
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if terminalreporter.config.getoption("gradcheck_summary"):
-        from .report.summary import write_summary
+class OnTerminal:
+    """Registered where the terminal is: not in workers."""
 
-        write_summary(terminalreporter)
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if hasattr(report, "gradcheck_failure"):
+            from .terminal import paint
+
+            paint(report, self.config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    config = terminalreporter.config
+    rows = config.getoption("gradcheck_summary")
+    if rows is not None and not hasattr(config, "workerinput"):
+        from .terminal import write_summary
+
+        write_summary(terminalreporter, rows or None)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from .adapters import as_subject, divided
+from .again import command
 from .core.problem import Problem
 from .core.result import Finding, Result
 from .core.situation import Situation
@@ -25,8 +26,13 @@ from .findings import explain
 from .options import LAYERS, RECORDS
 from .points import check_points
 from .progress import shown
-from .report.text import failure, warning
+from .report.cells import harmless
+from .report.text import failure, headline, warning
+from .report.travelled import plain_data
 from .settings import Settings, merge
+from .tracebacks import raise_in, without_ours
+
+MARK = "@pytest.mark.gradcheck"
 
 
 class Gradcheck:
@@ -78,8 +84,15 @@ class Gradcheck:
             result = _check(self._item, subject, args, merge(*self._layers, settings))
         except (SettingsError, SubjectError) as error:
             raise error.with_traceback(None) from None  # the user's line says it all
-        _report(result)
+        except Exception as error:
+            if self._item.config.getoption("fulltrace"):
+                raise
+            raise error.with_traceback(without_ours(error))  # noqa: B904 (its own cause stands)
+        _report(self._item, result)
         return result
+
+    def __repr__(self) -> str:
+        return f"<gradcheck of {self._item.name}>"
 
 
 def _check(item: pytest.Item, subject: Any, args: tuple[Any, ...], settings: Settings) -> Result:
@@ -113,21 +126,34 @@ def _explained(item: pytest.Item, situation: Situation) -> list[Finding]:
     return [*explain(situation), *(finding for found in others for finding in found or ())]
 
 
-def _report(result: Result, returned_by: pytest.Item | None = None) -> None:
+def _report(item: pytest.Item, result: Result, returned_by: Any = None) -> None:
     """Nothing for a pass, a warning for a warn, an exception for a fail.
 
     A warning points to the user's call, or to the test that returned the object.
     """
     __tracebackhide__ = True
     if result.status == "fail":
-        raise GradcheckError("\n".join(failure(result)), result)
+        error = GradcheckError("\n".join(failure(result, command(item))), result)
+        if returned_by is not None:
+            raise_in(returned_by, error)
+        raise error
     if result.status == "warn":
         message = GradcheckWarning("\n".join(warning(result)))
         if returned_by is None:
             warnings.warn(message, stacklevel=3)
         else:
-            path, line, _ = returned_by.reportinfo()
+            path, line, _ = item.reportinfo()
             warnings.warn_explicit(message, GradcheckWarning, str(path), (line or 0) + 1)
+
+
+def failure_of(item: pytest.Item, error: BaseException | None) -> dict[str, Any] | None:
+    """What the terminal is to show of an error of ours, as plain data; None for any other."""
+    if isinstance(error, GradcheckError) and error.result is not None:
+        about = {"headline": headline(error.result), "command": command(item)}
+        return {**about, "result": plain_data(error.result)}
+    if isinstance(error, (SettingsError, SubjectError)):
+        return {"headline": harmless(" ".join(str(error).split())), "refused": str(error)}
+    return None
 
 
 def marker_layer(item: pytest.Item) -> dict[str, Any]:
@@ -155,22 +181,25 @@ def require_servable(item: pytest.Item) -> None:
 
     That is one with impossible settings, or one whose return value never reaches the plugin.
     """
+    __tracebackhide__ = True
     mistake = _mistake_in_settings(item)
     if mistake is not None:
-        _refuse(mistake)
+        _refuse(item, SettingsError(f"{MARK}: {mistake}"))
     if _uses_fixture(item) or not _is_marked_itself(item):
         return
     owner = getattr(item, "cls", None)
     if owner is not None and issubclass(owner, unittest.TestCase):
         _refuse(
+            item,
             "what a unittest.TestCase method returns is lost, so nothing would be checked; call"
-            " pytest_gradcheck.check(...) in it, or make it a plain test function"
+            " pytest_gradcheck.check(...) in it, or make it a plain test function",
         )
     function = getattr(item, "obj", None)
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         _refuse(
+            item,
             "an async test returns a coroutine, not the object to be checked; take the gradcheck"
-            " fixture and call it in the test"
+            " fixture and call it in the test",
         )
 
 
@@ -182,8 +211,11 @@ def _mistake_in_settings(item: pytest.Item) -> str | None:
     return None
 
 
-def _refuse(why: str) -> None:
-    pytest.fail(f"@pytest.mark.gradcheck: {why}", pytrace=False)
+def _refuse(item: Any, why: str | SettingsError, *, at_its_end: bool = False) -> NoReturn:
+    """Fail a marked test: at its marker, or at its last line, by what it returned."""
+    __tracebackhide__ = True
+    error = why if isinstance(why, SettingsError) else SubjectError(f"{MARK}: {why}")
+    raise_in(item.obj, error, at_its_marker=not at_its_end)
 
 
 def _uses_fixture(item: pytest.Item) -> bool:
@@ -218,7 +250,7 @@ def collecting_returned(item: pytest.Function) -> Iterator[list[Any]]:
         yield returned
 
 
-def check_returned(item: pytest.Item, returned: list[Any]) -> None:
+def check_returned(item: pytest.Function, returned: list[Any]) -> None:
     """Check whatever the marked test returned; a tuple or list is several objects.
 
     A marked test by which nothing was checked fails: it would be a pass by accident.
@@ -228,17 +260,30 @@ def check_returned(item: pytest.Item, returned: list[Any]) -> None:
     if value is None:
         if _is_marked_itself(item) and RECORDS not in item.stash:
             _refuse(
+                item,
                 "nothing was checked: the test must return the object to be checked (or a tuple or"
-                " list of them), or take the gradcheck fixture and call it"
+                " list of them), or take the gradcheck fixture and call it",
             )
         return
     subjects = value if type(value) in (tuple, list) else [value]
     if not subjects:
-        _refuse("nothing was checked: the test returned an empty sequence")
+        _refuse(item, "nothing was checked: the test returned an empty sequence", at_its_end=True)
     settings = merge(*item.config.stash[LAYERS], marker_layer(item))
     for subject in subjects:
         try:
             result = _check(item, subject, (), settings)
         except (SettingsError, SubjectError) as error:
-            raise error.with_traceback(None) from None
-        _report(result, returned_by=item)
+            raise_in(item.obj, _of_several(error, value).with_traceback(None))
+        except Exception as error:
+            if item.config.getoption("fulltrace"):
+                raise
+            raise error.with_traceback(without_ours(error))  # noqa: B904 (its own cause stands)
+        _report(item, result, returned_by=item.obj)
+
+
+def _of_several(error: Exception, value: Any) -> Exception:
+    """Say how a sequence was read, as ``return network, X, y`` is tempting to write."""
+    if type(value) not in (tuple, list) or len(value) < 2:
+        return error
+    kind = type(value).__name__
+    return type(error)(f"{error} (the test returned a {kind}: {len(value)} objects to be checked)")

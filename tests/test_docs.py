@@ -1,70 +1,60 @@
-"""The documentation does what it says: its code runs, its report is the one a reader gets."""
+"""The documentation does what it says: its code runs, its output is the one a reader gets."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import textwrap
 from pathlib import Path
 
 import pytest
-from sybil import Document
-from sybil.parsers.markdown import CodeBlockParser
+from pages import Reader, blocks, same_lines
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/method.md", "docs/adapters.md"]
-FRAMEWORKS = {"docs/adapters.md": ("torch", "jax")}
+README = ROOT / "README.md"
+PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
+MISTAKES = ROOT / "docs" / "first-mistakes.md"
+"""What is shown there is what fails: it has a test of its own."""
+OPTIONAL = ("torch", "jax", "sklearn", "scipy")
 
 
-def blocks(page: str, language: str) -> list[str]:
-    """The code blocks of one language on a page, in order."""
-    found: list[str] = []
-    parser = CodeBlockParser(language=language, evaluator=lambda e: found.append(str(e.parsed)))
-    for example in Document.parse(str(ROOT / page), parser).examples():
-        example.evaluate()
-    return found
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_python_blocks_run_as_one_test_module(page: str, pytester: pytest.Pytester) -> None:
-    for framework in FRAMEWORKS.get(page, ()):
-        if importlib.util.find_spec(framework) is None:
-            pytest.skip(f"{framework} is not installed")
-    ini = blocks(page, "ini")
-    pytester.makefile(".ini", pytest=ini[0] if ini else "[pytest]\n")
-    source = "\n".join(blocks(page, "python"))
-    assert source
-    if "def test_" not in source:
-        source = "def test_page():\n" + textwrap.indent(source, "    ")
-    pytester.makepyfile(source)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    assert result.parseoutcomes() == {"passed": source.count("def test_")}, result.stdout.str()
+@pytest.mark.parametrize(
+    "page", [p for p in [README, *PAGES] if p != MISTAKES and blocks(p)], ids=name_of
+)
+def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
+    found = [b for b in blocks(page) if page != README or b.language != "text"]
+    source = "\n".join(block.source for block in found)
+    used = [p for p in OPTIONAL if re.search(rf"^(import|from) {p}\b", source, re.MULTILINE)]
+    for package in used:
+        pytest.importorskip(package)
+    Reader(tmp_path).follow(found)
 
 
-def test_the_failure_shown_is_the_failure_met(pytester: pytest.Pytester) -> None:
-    (shown,) = blocks("README.md", "text")
-    call = shown.splitlines()[0].lstrip("> ")
-    pytester.makeini(f"[pytest]\npythonpath = {(ROOT / 'docs' / 'examples').as_posix()}\n")
-    pytester.makepyfile(
-        f"""
-        from broken import ForgottenRegularisation
-        from digits import load
-
-        def test_network(gradcheck):
-            digits = load()
-            X, y = digits.X_train[:16], digits.y_train[:16]
-            {call}
-        """
+def test_the_failure_shown_is_the_failure_met(tmp_path: Path) -> None:
+    (shown,) = [block.source for block in blocks(README) if block.language == "text"]
+    call, _, report = shown.partition("\n")
+    reader = Reader(tmp_path)
+    reader.do_ini(f"[pytest]\npythonpath = {(ROOT / 'docs' / 'examples').as_posix()}\n")
+    reader.do_python(
+        "# test_digits.py\n"
+        "from broken import ForgottenRegularisation\n"
+        "from digits import load\n\n\n"
+        "def test_network(gradcheck):\n"
+        "    digits = load()\n"
+        "    X, y = digits.X_train[:16], digits.y_train[:16]\n"
+        f"    {call.lstrip('> ')}\n"
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    met = [without_figures(line) for line in result.outlines]
-    for line in shown.splitlines():
-        assert without_figures(line) in met, line
+    same_lines(shown, reader.run("pytest", "test_digits.py").stdout)
+    assert report
 
 
-def without_figures(line: str) -> str:
-    """A line without what differs from machine to machine: error bars, counts of work, seconds."""
-    line = re.sub(r"\S+ ± *\S+", "±", line) if "pass" in line else re.sub(r"± *\d\S*", "±", line)
-    line = re.sub(r"\d+ evaluations of the loss in \S+ s", "", line)
-    line = re.sub(r"(?<=e-0\d)  \d\S*(?=  )", "", line)  # the column of error bars
-    return re.sub(r"\s+", " ", line).strip()
+@pytest.mark.parametrize("page", [README, ROOT / "CHANGELOG.md", *PAGES], ids=name_of)
+def test_links_lead_to_files(page: Path) -> None:
+    """Also where the pages are read as they are, not as a site."""
+    text = re.sub(r"^(```+).*?^\1\s*$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not re.match(r"\w+:", target):
+            file, _, _ = target.partition("#")
+            assert not file or (page.parent / file).exists(), target

@@ -64,6 +64,7 @@ FIXED.setflags(write=False)
 SUBJECTS: dict[str, tuple[Any, list[str]]] = {
     "nothing": (None, ["got None", "hand over the object"]),
     "a class": (Mlp, ["Mlp is a class", "instance"]),
+    "a function": (value, ["got the function value", "gradcheck(loss=f, grads=df, params=x0)"]),
     "a number": (3.0, ["float has no 'loss'", "loss(*args)", "hooks="]),
     "no hooks": (Bare(), ["Bare has no 'loss'", "Bare has: forward, weights", 'hooks={"loss"']),
     "no params": (
@@ -108,7 +109,7 @@ SUBJECTS: dict[str, tuple[Any, list[str]]] = {
         with_grads(lambda g: list(g.values())),
         ["params is a mapping", "type list"],
     ),
-    "gradients None": (net(grads=lambda: None), ["params is a mapping", "NoneType"]),
+    "gradients None": (net(grads=lambda: None), ["gradient is None", "return it", "backward"]),
     "gradient list too short": (
         net(params=[np.ones(2)] * 2, loss=lambda: 1.0, grads=lambda: [np.ones(2)]),
         ["2 items", "gradient 1"],
@@ -161,6 +162,10 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "gradient of another shape": (
         {"loss": value, "grads": lambda p: slope(p)[:1], "params": FIXED},
         ["grads[params] has shape (1,)", "(2,)"],
+    ),
+    "a method that takes no parameters": (
+        {"loss": Mlp().loss, "grads": lambda: slope(FIXED), "params": FIXED},
+        ["cannot be called as grads(params)", "hand over the object itself"],
     ),
     "integers": ({"loss": value, "grads": slope, "params": [1, 2]}, ["params[0]", "as a float"]),
     "an object too": (
@@ -253,3 +258,51 @@ def test_message_reaches_the_report_without_internals(run: Any) -> None:
     result.stdout.fnmatch_lines(["*the calling line*", "E *no gradient for 'W1'*"])
     result.stdout.no_fnmatch_line("*pytest_gradcheck/*.py:*")
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+OWN_MISTAKE = """
+        from models import Mlp
+        import pytest
+
+        class Mistaken(Mlp):
+            def loss(self):
+                return 1 / 0  # the user's own line
+
+        def test_fixture(gradcheck):
+            gradcheck(Mistaken())
+
+        @pytest.mark.gradcheck
+        def test_returned():
+            return Mistaken()
+"""
+
+
+def test_the_users_own_mistake_is_shown_without_our_frames(run: Any) -> None:
+    result = run(OWN_MISTAKE)
+    result.assert_outcomes(failed=2)
+    assert result.stdout.str().count("1 / 0  # the user's own line") == 2
+    result.stdout.no_fnmatch_line("*pytest_gradcheck/*.py:*")
+
+
+def test_full_trace_shows_all_frames(run: Any) -> None:
+    run(OWN_MISTAKE, "--full-trace").stdout.fnmatch_lines(["*pytest_gradcheck/core/*.py:*"])
+
+
+def test_a_returned_tuple_is_told_to_be_several_objects(run: Any) -> None:
+    result = run(
+        """
+        from models import X, Y, Mlp
+        import pytest
+
+        class Net(Mlp):
+            def loss(self, X, Y):
+                return super().loss(X, Y)
+
+        @pytest.mark.gradcheck
+        def test_net():
+            return Net(), X, Y
+        """
+    )
+    result.stdout.fnmatch_lines(
+        ["FAILED *return an object that holds its data*a tuple: 3 objects*"]
+    )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_gradcheck import Result, check
 
@@ -96,3 +100,47 @@ def test_a_kink_near_the_point_is_not_taken_for_jumps(distance: float) -> None:
     # the claim is what secants across the kink have, the mean of the two slopes
     result = check(loss=bent, grads=lambda x: np.full(2, 1.05), params=np.ones(2))
     assert result.status == "fail"
+
+
+class TestOneInputRoundedToSinglePrecision:
+    """Smooth in y, and in float32(x): flat for short steps along x, a staircase for longer ones."""
+
+    params: ClassVar = {"x": np.array([0.115, -1.3, 2.0]), "y": np.array([0.4, -0.7])}
+
+    @staticmethod
+    def loss(p: dict[str, np.ndarray]) -> float:
+        single = p["x"].astype(np.float32).astype(np.float64)
+        return float(np.sum(np.tanh(single) ** 2 + 0.3 * single) + np.sum(np.sin(p["y"])))
+
+    @staticmethod
+    def grads(p: dict[str, np.ndarray], factor: float = 1.0) -> dict[str, np.ndarray]:
+        x = p["x"]
+        exact = 2 * np.tanh(x) / np.cosh(x) ** 2 + 0.3
+        return {"x": factor * exact, "y": np.cos(p["y"])}
+
+    def test_right_gradient_is_not_told_to_be_zero(self) -> None:
+        result = check(loss=self.loss, grads=self.grads, params=self.params)
+        assert result.status == "pass"
+        assert all(entry.error <= entry.uncertainty < 1e-4 for entry in result.worst)
+
+    @pytest.mark.parametrize("factor", [-1.0, 0.99, 1.01, 0.0])
+    def test_wrong_gradient_is_flagged(self, factor: float) -> None:
+        result = check(loss=self.loss, grads=lambda p: self.grads(p, factor), params=self.params)
+        assert result.status == "fail"
+
+
+@given(log_frequency=st.floats(1, 7), log_amplitude=st.floats(-3, 0))
+@settings(max_examples=30, deadline=None)
+def test_fast_oscillation_is_not_taken_for_jumps(
+    log_frequency: float, log_amplitude: float
+) -> None:
+    frequency, amplitude = 10**log_frequency, 10**log_amplitude
+
+    def waves(x: np.ndarray) -> float:
+        return float(np.sum(x + amplitude / frequency * np.sin(frequency * x)))
+
+    x = np.array([0.126, -0.132, 0.64])
+    right = check(loss=waves, grads=lambda x: 1 + amplitude * np.cos(frequency * x), params=x)
+    missing = check(loss=waves, grads=np.ones_like, params=x)
+    assert right.status == "pass"
+    assert missing.status != "pass"

@@ -63,8 +63,10 @@ def test_mistake_is_found_where_it_is(
 def test_cause_is_named_first(
     gradcheck, middle_rows: tuple[Array, Labels], kind: type[Network], cause: str
 ) -> None:
-    with pytest.raises(GradcheckError, match=f"^{kind.__name__}: fail, {cause}: "):
+    with pytest.raises(GradcheckError) as caught:
         gradcheck(regularised(kind), *middle_rows)
+    causes = [line for line in str(caught.value).splitlines() if line.startswith("cause")]
+    assert causes[0].startswith(f"cause  {cause}: ")
 
 
 def relative_error_of_b1(

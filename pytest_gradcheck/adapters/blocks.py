@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -127,6 +128,17 @@ def after(last: Callable[[], Any], *first: Callable[[], Any] | None) -> Callable
 def second_of_pair(value: Any) -> Any:
     """The gradients of a loss that returns ``(loss, grads)``; None if it does not."""
     return value[1] if isinstance(value, tuple) and len(value) == 2 else None
+
+
+def accepts(function: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a function can be called with these arguments, as far as its signature tells."""
+    try:
+        inspect.signature(function).bind(*args)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in without a signature
+        return True
+    return True
 
 
 def _same_memory(a: Any, b: Any) -> bool:

@@ -18,7 +18,7 @@ from ..core.state import State
 from ..core.structure import flatten, listed, rebuild
 from ..errors import SubjectError
 from ..settings import Settings
-from .blocks import Blocks, after, second_of_pair
+from .blocks import Blocks, accepts, after, second_of_pair
 
 _MISSING = object()
 
@@ -81,6 +81,11 @@ class Hooks:
             )
         if isinstance(subject, type):
             raise SubjectError(f"{subject.__name__} is a class: hand over an instance of it")
+        if inspect.isroutine(subject) and self.get("loss") is _MISSING:
+            raise SubjectError(
+                f"got the function {subject.__name__}: say what each function is, and at which"
+                " point to check, by name: gradcheck(loss=f, grads=df, params=x0)"
+            )
         for hook in ("loss", "params"):
             if self.get(hook) is _MISSING:
                 raise SubjectError(self._missing(hook))
@@ -89,11 +94,12 @@ class Hooks:
                 f"{self._called('loss')} is of type {type(self.get('loss')).__name__}: it must be"
                 " a method, called again at every moved point"
             )
-        if not _accepts(self.get("loss"), args):
+        if not accepts(self.get("loss"), args):
             raise SubjectError(
-                f"{self._called('loss')}{inspect.signature(self.get('loss'))} cannot be called with"
-                f" the {len(args)} arguments given: hand them over as gradcheck(obj, X, y); or, for"
-                " the marker, return an object that holds its data"
+                f"{self._called('loss')}{inspect.signature(self.get('loss'))} cannot be called"
+                f" {f'with the {len(args)} arguments given' if args else 'without its arguments'}:"
+                " hand them over to the fixture, as in gradcheck(obj, X, y); or, for the marker,"
+                " return an object that holds its data"
             )
 
     def name(self, hook: str) -> str:
@@ -169,7 +175,7 @@ class Hooks:
         """
         losses = self.get("losses")
         tied = len(blocks.parameters) < len(blocks.leaves)  # several arrays for one block
-        if tied or not callable(losses) or not _accepts(losses, (blocks.tree, *self.args)):
+        if tied or not callable(losses) or not accepts(losses, (blocks.tree, *self.args)):
             return None
 
         def call(batch: list[NDArray[Any]]) -> Any:
@@ -195,7 +201,7 @@ class Hooks:
         return listed(grads)
 
     def _call_grads(self, grads: Any) -> Any:
-        if self.args and not _accepts(grads, self.args) and _accepts(grads, ()):
+        if self.args and not accepts(grads, self.args) and accepts(grads, ()):
             self._backward()  # a getter, like an attribute: it hands out what backward() left
             return grads()
         if self.before_each is not None:
@@ -210,7 +216,7 @@ class Hooks:
         backward = self.get("backward")
         if backward is _MISSING or not callable(backward):
             return
-        if not _accepts(backward, ()):
+        if not accepts(backward, ()):
             raise SubjectError(
                 f"{self._called('backward')} needs arguments that only its owner knows: make"
                 " grads a method that calls it and returns the gradients"
@@ -238,13 +244,3 @@ class Hooks:
 
 def _is_all_zero(claimed: Any) -> bool:
     return all(leaf.value is None or not np.any(leaf.value) for leaf in flatten(claimed))
-
-
-def _accepts(function: Any, args: tuple[Any, ...]) -> bool:
-    try:
-        inspect.signature(function).bind(*args)
-    except TypeError:
-        return False
-    except ValueError:  # a built-in without a signature
-        return True
-    return True

@@ -14,7 +14,6 @@ from ..settings import Settings
 from .by_entry import by_entry, unmeasured
 from .by_probe import by_probe
 from .judge import (
-    DOUBTED,
     grade,
     judge_block,
     judge_whole,
@@ -25,7 +24,7 @@ from .judge import (
 from .measured import Evidence
 from .point import held_generators, inspect_point
 from .problem import Problem
-from .result import Block, Finding, Result
+from .result import DOUBTED, Block, Finding, Result
 from .situation import Explain, Situation
 
 PROBE_ABOVE = 5_000

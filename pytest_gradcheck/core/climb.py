@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -51,6 +51,8 @@ class Climb:
         First step, for parameters of magnitude up to 1.
     target, enough : float
         Error bar aimed at, and the one that will do where noise dominates.
+    ladder : Ladder
+        The one that was climbed last.
     """
 
     axis: Axis
@@ -62,6 +64,7 @@ class Climb:
     eps: float
     target: float
     enough: float
+    ladder: Ladder = field(init=False, repr=False)
 
     @property
     def first(self) -> float:
@@ -69,21 +72,20 @@ class Climb:
 
     def measure(self, points: int = MANY) -> Derivative:
         """The derivative, borne out at steps short beside the entry itself."""
-        ladder, found = self._from(self.first, points)
+        found = self._from(self.first, points)
         short = SHORT * self.own
-        if short < self.first and not agrees_at(ladder, short, found):
-            found = self._from(short, points)[1]
+        if short < self.first and not agrees_at(self.ladder, short, found):
+            found = self._from(short, points)
         return found
 
-    def _from(self, first: float, points: int) -> tuple[Ladder, Derivative]:
+    def _from(self, first: float, points: int) -> Derivative:
         largest = max(1.0, self.own, self.scale)
-        ladder = Ladder(
+        self.ladder = Ladder(
             self.axis.sample, self.base, first, noise=self.noise, scale=largest, finest=self.own
         )
-        found = derivative(
-            ladder, claim=self.claim, target=self.target, enough=self.enough, points=points
+        return derivative(
+            self.ladder, claim=self.claim, target=self.target, enough=self.enough, points=points
         )
-        return ladder, found
 
     def own_noise(self) -> float:
         """Noise of the loss along this entry alone.
@@ -94,12 +96,19 @@ class Climb:
 
     def jumps(self, found: Derivative) -> bool:
         """Whether a contradiction comes from jumps of the loss that short steps do not see."""
+        off = abs(found.value - self.claim) / 2
+        broken = [
+            rung.step
+            for rung in self.ladder.rungs.values()
+            if rung.step > found.step and abs(rung.central - found.value) > off
+        ]
         return slopes_belie_secants(
             self.axis,
             slope=found.value,
             claim=self.claim,
             scale=max(self.own, self.scale),
-            step=SHORTER * self.first,
+            step=min(SHORTER * self.first, found.step or math.inf),
+            broken=min(broken, default=None),
         )
 
     def across_jumps(self, points: int = MANY) -> Derivative:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .fit import Fit, Window
 from .ladder import (
@@ -48,6 +48,8 @@ class Derivative:
         Shortest step of the differences it rests on; 0 where a fit has shown its own noise.
     hidden : float
         Part of `uncertainty` for a kink that may hide in the noise, of which nothing is seen.
+    fit : Fit or None
+        What it rests on where noise dominates.
     """
 
     value: float
@@ -58,6 +60,7 @@ class Derivative:
     within: float = 0.0
     step: float = 0.0
     hidden: float = 0.0
+    fit: Fit | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def smooth(cls, value: float, uncertainty: float, noise: float, step: float = 0) -> Derivative:
@@ -72,7 +75,8 @@ class Derivative:
     @classmethod
     def of_fit(cls, fit: Fit) -> Derivative:
         """What a least-squares fit says."""
-        return cls(fit.value, fit.uncertainty, fit.random, fit.value, fit.value, hidden=fit.hidden)
+        slope = fit.value
+        return cls(slope, fit.uncertainty, fit.random, slope, slope, hidden=fit.hidden, fit=fit)
 
     def beside(self, claim: float) -> Derivative:
         """The same without the part for a hidden kink, if the claim has no need of it.
@@ -133,10 +137,13 @@ def derivative(
     """
     if 0 not in ladder.rungs:
         ladder.add(0)
-    found = _measured(ladder, claim, target, enough, points)
+    found, tested = _measured(ladder, claim, target, enough, points), 0.0
     for _ in range(CONFIRMATIONS):
-        if not (found.contradicts(claim) and found.step and ladder.check_below(found.step)):
+        if not found.contradicts(claim) or found.step in (0.0, tested):
             break
+        if not ladder.check_below(found.step):
+            break
+        tested = found.step
         found = _measured(ladder, claim, target, enough, points)
     return found.beside(claim)
 
@@ -155,7 +162,8 @@ def _measured(
     if found.sure > max(enough, DECIDED * abs(found.value - claim)):
         climb(ladder, claim, target)  # there may be a kink, or an edge of the domain
         climbed = verdict(ladder, target)
-        if climbed.kink or climbed.uncertainty < found.sure:
+        belied = found.fit is not None and not _agrees_with_rungs(found.fit, ladder)
+        if climbed.kink or climbed.uncertainty < found.sure or belied:
             return climbed
     return found
 
@@ -200,12 +208,17 @@ def _fit(
     fit = window.best(SIGMAS)
     if not fit.sure < found.sure:
         return found
-    for rung in ladder.rungs.values():
-        allowed = 2 * SIGMAS * rung.sigma / rung.step + fit.uncertainty
-        predicted = fit.central(rung.step)
-        if rung.step < longest / RATIO and not abs(rung.central - predicted) <= allowed:
-            return found
-    return Derivative.of_fit(fit)
+    return Derivative.of_fit(fit) if _agrees_with_rungs(fit, ladder) else found
+
+
+def _agrees_with_rungs(fit: Fit, ladder: Ladder) -> bool:
+    """Whether the central differences at steps short beside the window are as fitted."""
+    return all(
+        abs(rung.central - fit.central(rung.step))
+        <= 2 * SIGMAS * rung.sigma / rung.step + fit.uncertainty
+        for rung in ladder.rungs.values()
+        if rung.step < fit.longest / RATIO
+    )
 
 
 def verdict(ladder: Ladder, target: float) -> Derivative:

@@ -18,6 +18,8 @@ from .parameters import Array
 
 TERMS = 6
 """Largest number of terms of a polynomial."""
+TOGETHER = 0.97
+"""Largest correlation of neighbouring residuals that is allowed for: eight count as one."""
 STAIRS = 32
 """Height of f over a window, in units of its noise, below which rounding is not random."""
 
@@ -132,7 +134,12 @@ class Window:
 
 
 def _solve(columns: list[Array], values: Array, which: int, floor: float) -> tuple[Array, float]:
-    """A least-squares fit, and the standard error of one coefficient from the residuals."""
+    """A least-squares fit, and the standard error of one coefficient from the residuals.
+
+    Residuals that go up and down together, of a staircase or of a bend that no polynomial follows,
+    do not average like noise.  Taken for an autoregressive process of order one, they count as if
+    there were fewer of them (Bayley & Hammersley, J. R. Stat. Soc. Suppl. 8 (1946) 184).
+    """
     matrix = np.stack(columns, axis=1)
     q, r = np.linalg.qr(matrix)
     inverse = np.linalg.inv(r)
@@ -142,4 +149,13 @@ def _solve(columns: list[Array], values: Array, which: int, floor: float) -> tup
     # few residuals may be small by chance: half as much again for a dozen of them
     sigma = math.sqrt(float(residual @ residual) / free) * (1 + 6 / free)
     spread = math.sqrt(float(inverse[which] @ inverse[which]))
-    return coefficients, max(sigma, floor) * spread
+    return coefficients, max(sigma * _together(residual), floor) * spread
+
+
+def _together(residual: Array) -> float:
+    """Square root of the number of residuals that count as one."""
+    square = float(residual @ residual)
+    if not square > 0:
+        return 1.0
+    correlation = min(max(0.0, float(residual[1:] @ residual[:-1]) / square), TOGETHER)
+    return math.sqrt((1 + correlation) / (1 - correlation))

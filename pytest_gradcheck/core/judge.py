@@ -16,24 +16,6 @@ from ..settings import Settings
 from .measured import Evidence, Single, rms
 from .result import STATUSES, Block, Entry, Finding
 
-DOUBTED = (
-    "not-finite",
-    "zero-gradient",
-    "tiny-gradient",
-    "coarse",
-    "undecided",
-    "unprobed",
-    "unlocated",
-    "wrong-entry",
-    "wrong-region",
-    "near-zero-parameters",
-    "vanishing",
-    "exploding",
-    "saturated",
-    "unscaled-inputs",
-)
-"""Findings with which a check does not pass, unless they are allowed."""
-
 
 def grade(relative_error: float, settings: Settings) -> str:
     """Status of one relative error; NaN fails."""

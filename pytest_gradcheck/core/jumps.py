@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from .ladder import RATIO
 
 SECANTS = (1e-2, 1e-3)
@@ -20,13 +22,23 @@ CLOSE = 0.25
 """How near, relative to the difference in question, counts as the same slope: a secant over a few
 jumps is not exact."""
 FINE = 1e-2
-"""Longest step of a slope along the way, relative to the shorter secant."""
+"""Longest step of a slope along the way, relative to the secant."""
+_GAUSS = np.polynomial.legendre.leggauss(5)
+NODES = np.concatenate([(_GAUSS[0] + 1) / 2, (_GAUSS[0] - 1) / 2])
+WEIGHTS = np.concatenate([_GAUSS[1], _GAUSS[1]]) / 4
+"""Gauss's rule for the mean over [-1, 1], five nodes to each side of 0."""
 SHRINK = 40
 """How often, at most, a secant is shortened to lie within the domain of the loss."""
 
 
 def slopes_belie_secants(
-    at: Callable[[float], float], *, slope: float, claim: float, scale: float, step: float
+    at: Callable[[float], float],
+    *,
+    slope: float,
+    claim: float,
+    scale: float,
+    step: float,
+    broken: float | None,
 ) -> bool:
     """Whether a claim that contradicts the slope at a point is what longer secants show.
 
@@ -42,6 +54,8 @@ def slopes_belie_secants(
         Scale of the parameter.
     step : float
         A step at which `slope` can be measured.
+    broken : float or None
+        The shortest step at which the central difference was found to be far from `slope`.
     """
     difference = abs(slope - claim)
     inside = longest_inside(at, SECANTS[0] * scale)
@@ -52,10 +66,25 @@ def slopes_belie_secants(
     here, h = at(0.0), lengths[-1]
     if any(abs((at(t) - here) / t - claim) > difference / 2 for t in (h, -h)):
         return False  # a kink: secants to both sides have the mean of its slopes
-    places, step = [place * lengths[-1] for place in PLACES], min(step, FINE * lengths[-1])
-    local = [(at(t + step) - at(t - step)) / (2 * step) for t in places]
+    places, step = [place * h for place in PLACES], min(step, FINE * h)
+    local = [_slope(at, t, step) for t in places]
     # a short step may itself straddle a jump: the majority counts
-    return sum(abs(value - slope) <= difference / 2 for value in local) > len(places) / 2
+    same = sum(abs(value - slope) <= difference / 2 for value in local) > len(places) / 2
+    return same or (broken is not None and _jumps_within(at, slope, broken))
+
+
+def _jumps_within(at: Callable[[float], float], slope: float, step: float) -> bool:
+    """Whether a central difference is off the slope for jumps, not because the slope varies.
+
+    A function that varies fast is the integral of its slopes, here by Gauss's rule on each side.
+    """
+    step_off = (at(step) - at(-step)) / (2 * step) - slope
+    slopes = [_slope(at, t * step, FINE * step) for t in NODES]
+    return abs(float(WEIGHTS @ np.array(slopes)) - slope - step_off) > abs(step_off) / 2
+
+
+def _slope(at: Callable[[float], float], t: float, step: float) -> float:
+    return (at(t + step) - at(t - step)) / (2 * step)
 
 
 def longest_inside(at: Callable[[float], float], step: float) -> float:

@@ -185,7 +185,7 @@ class Search:
         belief = self.prober.belief
         sources = belief.claimed if found.of == "gradient" else self.prober.origin
         errors = [region.of(sources[region.block]) * found.constant for region in found.regions]
-        count = sum(np.count_nonzero(error) for error in errors)
+        count = sum(int(np.count_nonzero(error)) for error in errors)
         if count <= SMALL and count < sum(error.size for error in errors):  # of a sparse row, say
             found_any = False
             for region, error in zip(found.regions, errors, strict=True):

@@ -6,6 +6,23 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 STATUSES = ("pass", "warn", "fail")
+DOUBTED = (
+    "not-finite",
+    "zero-gradient",
+    "tiny-gradient",
+    "coarse",
+    "undecided",
+    "unprobed",
+    "unlocated",
+    "wrong-entry",
+    "wrong-region",
+    "near-zero-parameters",
+    "vanishing",
+    "exploding",
+    "saturated",
+    "unscaled-inputs",
+)
+"""Findings with which a check does not pass, unless they are allowed."""
 
 
 @dataclass(frozen=True)

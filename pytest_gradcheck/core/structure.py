@@ -133,6 +133,12 @@ def match(tree: Any, claimed: Any) -> list[Any]:
     SubjectError
         If names or lengths differ; the message lists all of them.
     """
+    if claimed is None and is_branch(tree):
+        raise SubjectError(
+            "the gradient is None: it was not computed, or not returned. Let grads() return it;"
+            " where a backward pass leaves it on the object, that pass is called before grads is"
+            ' read if its name is backward, or is given as hooks={"backward": "that name"}'
+        )
     values: list[Any] = []
     problems: list[str] = []
     _match(tree, claimed, "params", values, problems)

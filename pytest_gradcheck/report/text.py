@@ -1,212 +1,136 @@
-"""A result as lines of plain text: no pytest, no terminal, no colour."""
+"""The report of one check as lines: pure functions of its result, for every terminal and none."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..core.result import Block, Entry, Result
+from ..core.result import Finding, Result
+from .cells import Line, Span, line, paragraph, plain, table
+from .entries import entry_table
+from .parameters import parameter_table
+from .verdict import CAUSES, advice, causes, cost, doubts, headline, measured, opening, short, wrong
 
+__all__ = ["CAUSES", "View", "failure", "headline", "report", "warning"]
+
+WARNING_WIDTH = 78
+"""Columns of a warning: pytest indents it by two."""
 SHORT = 3
 """Rows of the table in a warning."""
-CAUSES = (
-    "accumulated",
-    "stale",
-    "not-written",
-    "sign",
-    "factor",
-    "mean-for-sum",
-    "swapped",
-    "transposed",
-    "reversed",
-    "rolled",
-    "l2-missing",
-    "l2-extra",
-    "l1-missing",
-    "l1-extra",
-    "partly-written",
-    "wrong-region",
-)
-"""Findings that say why a gradient is wrong, the ones that say most first."""
 
 
-def failure(result: Result) -> list[str]:
-    """The message of a failed check: verdict, worst entries, parameters, what to do next."""
-    lines = [headline(result), "", overview(result)]
-    lines += _section([line for line in findings(result) if line not in lines[0]])
-    lines += _section(point_table(result.points))
-    lines += _section(entry_table(result))
-    lines += _section(block_table(result.blocks))
-    lines += _section(next_steps(result))
-    if result.by_probes:
-        lines.append(f"The same random directions again: seed={result.settings['seed']}.")
+@dataclass(frozen=True)
+class View:
+    """How much is shown, and how wide.
+
+    Attributes
+    ----------
+    width : int or None
+        Columns to fit into; None breaks no line and shortens no name.
+    verbosity : int
+        From 1 all parameters, the evidence and the seed; from 2 norms and shares, too, and names in
+        full whatever the width.
+    again : str
+        A command or call that runs the same check again.
+    """
+
+    width: int | None = None
+    verbosity: int = 1
+    again: str = ""
+
+
+def failure(result: Result, again: str = "") -> list[str]:
+    """The message of the exception: complete, and plain."""
+    return plain(report(result, View(again=again)))
+
+
+def report(result: Result, view: View) -> list[Line]:
+    """Verdict, causes, parameters, worst entries, and how to see it again."""
+    width = view.width if view.verbosity < 2 else None
+    sections = [
+        opening(result, view.width) + cost(result, view.width),
+        told(result, view),
+        point_table(result.points),
+        parameter_table(result, width=width, complete=view.verbosity > 0, norms=view.verbosity > 1),
+        entry_table(result, width=width, shares=view.verbosity > 1),
+        again(result, view),
+    ]
+    lines: list[Line] = []
+    for section in sections:
+        lines += [line(), *section] if lines and section else section
+    return lines
+
+
+def told(result: Result, view: View, besides: Sequence[Finding] = ()) -> list[Line]:
+    """What is said of the gradient, then of the check, each with its label; but for `besides`."""
+    said = causes(result)
+    why = doubts(result)
+    lines: list[Line] = []
+    for label, findings in (
+        ("cause", said),
+        ("why", why),
+        ("note", [f for f in result.findings if f not in said and f not in why]),
+    ):
+        for finding in (one for one in findings if one not in besides):
+            lines += _finding(label, finding, view)
+        if label == "cause" and not said and not _is_not_finite(why):
+            lines += _labelled("cause", advice(result), view.width) if advice(result) else []
+    return lines
+
+
+def _is_not_finite(findings: Sequence[Finding]) -> bool:
+    return any(finding.name == "not-finite" for finding in findings)
+
+
+def _finding(label: str, finding: Finding, view: View) -> list[Line]:
+    lines = _labelled(label, f"{finding.name}: {finding.message}", view.width)
+    if view.verbosity > 0 and finding.evidence:
+        evidence = ", ".join(f"{name}={_value(v)}" for name, v in finding.evidence.items())
+        lines += [line(Span(row, "faint")) for row in paragraph(evidence, view.width)]
+    return lines
+
+
+def _value(value: object) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _labelled(label: str, text: str, width: int | None) -> list[Line]:
+    rows = paragraph(text, width, label=label)
+    return [line(Span(rows[0][:7], "strong"), rows[0][7:]), *(line(row) for row in rows[1:])]
+
+
+def again(result: Result, view: View) -> list[Line]:
+    """How to run the same check again; never broken, for it is there to be copied."""
+    lines = [line(Span("again  ", "strong"), view.again)] if view.again else []
+    if result.by_probes or view.verbosity > 0:
+        seed = f"seed={result.settings.get('seed')} takes the same random directions"
+        lines += _labelled("" if lines else "again", seed, view.width)
     return lines
 
 
 def warning(result: Result) -> list[str]:
-    """The same in short."""
-    first = headline(result)
-    lines = [first, overview(result)]
-    lines += [line for line in findings(result) if line.partition(": ")[2] not in first]
-    lines += point_table(result.points)
-    doubted = any(finding.name.startswith("wrong-") for finding in result.findings)
-    if doubted or any(block.status == "warn" for block in result.blocks):
-        lines += entry_table(result, SHORT)
-    return lines
+    """The same in short, for pytest's list of warnings."""
+    view = View(width=WARNING_WIDTH, verbosity=0)
+    lines = [line(row) for row in paragraph(short(result), view.width, indent=0)]
+    if wrong(result):
+        rows = entry_table(result, width=view.width, count=SHORT)
+        return plain([*lines, *told(result, view), *point_table(result.points), *rows])
+    said = [*causes(result), *doubts(result)][:1]  # by the first line
+    told_of = told(result, view, besides=said)
+    return plain([*lines, *told_of, *point_table(result.points)])
 
 
-def headline(result: Result) -> str:
-    """One line that can stand alone: what is wrong, where, by how much."""
-    doubts = [f for f in result.findings if f.name in ("not-finite",)]
-    if doubts:
-        return doubts[0].message
-    causes = sorted(
-        (f for f in result.findings if f.name in CAUSES), key=lambda f: CAUSES.index(f.name)
-    )
-    if causes:
-        return f"{result.title}: {_judgement(result)}, {causes[0].name}: {causes[0].message}"
-    if all(block.status == "pass" for block in result.blocks) and result.findings:
-        doubts = [f for f in result.findings if f.name not in result.settings.get("allow", ())]
-        return f"{result.title}: {(doubts or result.findings)[0].message}"
-    if not result.worst:
-        return f"{result.title}: relative error {result.relative_error:.2e}"
-    worst = result.worst[0]
-    digits = _telling_digits(worst)
-    return (
-        f"{worst.label}: analytic {worst.analytic:.{digits}g}, numeric {worst.numeric:.{digits}g},"
-        f" relative error {worst.relative_error:.1e} ({result.title}: {_judgement(result)})"
-    )
-
-
-def _telling_digits(entry: Entry) -> int:
-    """Digits at which two numbers differ, and one more."""
-    if not 0 < entry.relative_error < 1:
-        return 4
-    return min(12, max(4, 2 + math.ceil(-math.log10(entry.relative_error))))
-
-
-def overview(result: Result) -> str:
-    """Verdict, size and cost in one line."""
-    error = measured(result.relative_error, result.uncertainty)
-    if result.by_probes and result.status == "pass":
-        error = f"at most {result.bound:.1e} with confidence {_sure(result.confidence)}"
-    return (
-        f"{result.title}: {_judgement(result)}, relative error {error} over {result.size}"
-        f" parameters; {result.evaluations} evaluations of the loss in {result.seconds:.2g} s"
-    )
-
-
-def _sure(confidence: float) -> str:
-    """``1 - 1e-06``, or ``0.99`` where that can be read."""
-    return f"{confidence:g}" if confidence < 0.999 else f"1 - {1 - confidence:.0e}"
-
-
-def _judgement(result: Result) -> str:
-    if result.status != "warn":
-        return result.status
-    worst = max((b.relative_error for b in result.blocks), default=0.0)
-    if any(finding.name.startswith("wrong-") for finding in result.findings):
-        return "warn, suspect"
-    if all(block.status == "pass" for block in result.blocks):
-        return "warn"
-    return "warn, suspect" if worst >= result.settings.get("warn", 1e-5) else "warn, imprecise"
-
-
-def measured(value: float, uncertainty: float) -> str:
-    """``1.2e-05 ± 3e-09``."""
-    if not uncertainty:
-        return f"{value:.2e}"
-    return f"{value:.2e} ± {uncertainty:.0e}" if math.isfinite(uncertainty) else f"{value:.2e} ± ?"
-
-
-def findings(result: Result) -> list[str]:
-    """One line for each finding."""
-    return [f"{finding.name}: {finding.message}" for finding in result.findings]
-
-
-def entry_table(result: Result, count: int | None = None) -> list[str]:
-    """The worst entries, worst first, and how many were left out."""
-    entries, size = result.worst[:count], result.size
-    where = ", seen along random directions only" if result.by_probes else ""
-    if not entries:
-        return []
-    digits = max([8, *(_telling_digits(entry) for entry in entries[:1])])
-    rows = [("entry", "analytic", "numeric", "error", "± ", "share")]
-    rows += [
-        (
-            entry.label,
-            f"{entry.analytic:.{digits}g}",
-            f"{entry.numeric:.{digits}g}",
-            f"{entry.error:.2e}",
-            f"{entry.uncertainty:.0e}",
-            f"{100 * entry.share:.1f} %",
-        )
-        for entry in entries
-    ]
-    lines = _aligned(rows)
-    left_out = size - len(entries)
-    return lines + ([f"({left_out} more entries{where})"] if left_out else [])
-
-
-def point_table(points: Sequence[Result]) -> list[str]:
+def point_table(points: Sequence[Result]) -> list[Line]:
     """One line for each point at which a check was made."""
-    rows = [("point", "status", "relative error", "findings")]
+    rows: list[list[str | Span]] = [["point", "status", "relative error ±", "findings"]]
     rows += [
-        (
+        [
             point.point,
             point.status,
             measured(point.relative_error, point.uncertainty),
             ", ".join(dict.fromkeys(finding.name for finding in point.findings)) or "-",
-        )
+        ]
         for point in points
     ]
-    return _aligned(rows) if points else []
-
-
-def block_table(blocks: Sequence[Block]) -> list[str]:
-    """One line for each parameter."""
-    rows = [("parameter", "status", "relative error", "shape")]
-    rows += [
-        (
-            block.name,
-            block.status,
-            measured(block.relative_error, block.uncertainty),
-            "x".join(map(str, block.shape)) or "scalar",
-        )
-        for block in blocks
-    ]
-    return _aligned(rows)
-
-
-def next_steps(result: Result) -> list[str]:
-    """What to do next, shortest first."""
-    if any(finding.name == "not-finite" for finding in result.findings):
-        return ["Next: make loss and gradient finite at this point; nothing was compared there."]
-    wrong = [block.name for block in result.blocks if block.status != "pass"]
-    if not wrong:
-        return ["Next: see the findings above."]
-    right = [block.name for block in result.blocks if block.status == "pass"]
-    advice = f"Next: look at how the gradient of {', '.join(wrong[:4])} is computed"
-    if len(wrong) > 4:
-        advice += f" ({len(wrong)} parameters in all)"
-    if right:
-        advice += (
-            f"; that of {', '.join(right[:4])}{' and others' if len(right) > 4 else ''} agrees"
-        )
-    return [advice + "."]
-
-
-def _section(lines: Sequence[str]) -> list[str]:
-    return ["", *lines] if lines else []
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns wide enough for their cells: the first to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return table(rows, left=(0, 1, 3)) if points else []

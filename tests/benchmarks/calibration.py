@@ -68,7 +68,7 @@ def section(half: str, records: Sequence[CaseRecord], *, quick: bool) -> str:
     part = f" (every {QUICK}th case)" if quick else ""
     return "\n\n".join(
         [
-            f"### The {half} part{part}: {len(records)} correct gradients,"
+            f"## The {half} part{part}: {len(records)} correct gradients,"
             f" {sum(r.size for r in records)} entries, {len(mutants)} wrong gradients",
             figures(records),
             lists(records),

@@ -63,7 +63,7 @@ def flatness(seeds: int) -> str:
     columns = [f"{what}: {of}" for what in ("correct", "one wrong entry") for of in OF_OUTCOMES]
     return "\n\n".join(
         [
-            "### Evaluations do not grow with the number of parameters, nor of their names",
+            "## Evaluations do not grow with the number of parameters, nor of their names",
             table(["parameters", *columns], rows),
             table(["names", *columns], renamed),
             f"tanh networks of four layers on {SIZES[WIDTHS]} samples, {seeds} of each size"
@@ -126,7 +126,7 @@ def own(seeds: int) -> str:
     header = ["", "own time, of the loss's", "loss, ms", "own memory, of θ"]
     return "\n\n".join(
         [
-            "### Own time and memory on the correct gradient of that network"
+            "## Own time and memory on the correct gradient of that network"
             " (goals: ≤ 15 %, ≤ 2 × θ)",
             table(header, rows),
             "Own time: processor time of the whole `check(...)`, less that inside `loss()` and"

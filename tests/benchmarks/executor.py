@@ -89,7 +89,7 @@ def main() -> None:
     size = sum(array.size for array in net.params.values())
     text = "\n\n".join(
         [
-            f"### Workers of an executor: exhaustive mode, {size} parameters, a loss of"
+            f"## Workers of an executor: exhaustive mode, {size} parameters, a loss of"
             f" {1e3 * min(seconds(net.loss) for _ in range(20)):.1f} ms"
             f" (goal: ≥ {GOAL} times as fast)",
             table(["", "evaluations", "best time, s", "times as fast"], rows),

@@ -149,7 +149,7 @@ def main() -> None:
     rows = [(c.name, c.evaluations, f"{c.own_time(given.repeats):.2f}") for c in contestants]
     text = "\n\n".join(
         [
-            f"### Own time per evaluation of the loss, n = {SIZE:,} (goal: ≤ {GOAL} µs)",
+            f"## Own time per evaluation of the loss, n = {SIZE:,} (goal: ≤ {GOAL} µs)",
             table(["", "evaluations", "own time, µs"], rows),
             f"Processor time, best of {given.repeats}. {versions('numpy', 'scipy', 'torch')}.",
         ]

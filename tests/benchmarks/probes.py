@@ -67,7 +67,7 @@ def cases(seeds: int) -> str:
     n = sum(a * b + b for a, b in pairwise(WIDTHS))
     return "\n\n".join(
         [
-            f"### A network of {n:,} parameters, {seeds} networks each",
+            f"## A network of {n:,} parameters, {seeds} networks each",
             table(["", *columns, "goal", "prototype had"], rows),
             f"NumPy, {'-'.join(map(str, WIDTHS))}, cross-entropy of {BATCH} samples, L2 of"
             f" {DECAY:g}, biases of 0.1; another network, mistake and seed of the check every"
@@ -134,7 +134,7 @@ def detection(count: int, processes: int) -> str:
     families = len({t.family for t in tried})
     return "\n\n".join(
         [
-            f"### Detection: {len(tried) - len(missed):,} of {len(tried):,} wrong gradients"
+            f"## Detection: {len(tried) - len(missed):,} of {len(tried):,} wrong gradients"
             " (goal: all)",
             table(["kind", "tried", "× the bound", "detected", "passed", "evaluations"], rows),
             f"{functions:,} smooth functions of {families} families, of 1e3 to 1e5 parameters in 3"
@@ -170,7 +170,7 @@ def localisation(count: int, processes: int) -> str:
     header = ["", "trials", "exact", "entries", "not listed", "listed, but right", "evaluations"]
     return "\n\n".join(
         [
-            f"### Localisation: {len(trials) - len(wrong):,} of {len(trials):,} exact (goal: all)",
+            f"## Localisation: {len(trials) - len(wrong):,} of {len(trials):,} exact (goal: all)",
             table(header, rows),
             "1 to 20 wrong entries, each by 1e-6 to 1 (log-uniform) of the norm of its block:"
             " anywhere, in one block, in one row, next to each other, or equal with alternating"

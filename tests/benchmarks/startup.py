@@ -100,7 +100,7 @@ def main() -> None:
     ]
     text = "\n\n".join(
         [
-            f"### What the plugin adds to a run that does not use it (goal: ≤ {GOAL:g} ms)",
+            f"## What the plugin adds to a run that does not use it (goal: ≤ {GOAL:g} ms)",
             table(["", "median, ms", "least", "most"], rows),
             f"NumPy {'IS' if numpy else 'is not'} imported in that run."
             f" {given.runs} fresh interpreters each. Modules that pytest alone does not load: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +15,7 @@ from ...core.result import Entry, Finding
 from ...core.state import State
 from ...errors import SubjectError
 from ...settings import Settings
-from ..blocks import Blocks
+from ..blocks import Blocks, accepts
 from ..parts import Together
 from .bounds import Bounds
 from .claims import CLAIMS, SECOND, Calls, Claim, claims_of
@@ -73,7 +74,7 @@ class FunctionsProblem(Problem):
 
 def adapt(subject: Functions, args: tuple[Any, ...], settings: Settings) -> Problem:
     """A problem whose functions are called with the parameters, then with `args`."""
-    _require_usable(subject)
+    _require_usable(subject, args)
     subject = replace(subject, params=_as_scipy_takes_it(subject))
     blocks = Blocks(subject.params)
     if blocks.unwritable(subject.params) is not None:
@@ -122,7 +123,7 @@ def _as_scipy_takes_it(subject: Functions) -> Any:
     return params
 
 
-def _require_usable(subject: Functions) -> None:
+def _require_usable(subject: Functions, args: tuple[Any, ...]) -> None:
     has_second = any(getattr(subject, name) is not None for name in SECOND)
     if not callable(subject.loss) and not (subject.loss is None and has_second):
         raise SubjectError(f"loss={subject.loss!r} must be a function of the parameters")
@@ -141,6 +142,16 @@ def _require_usable(subject: Functions) -> None:
         )
     if subject.params is None:
         raise SubjectError("params= is missing: the point at which to check, such as x0")
+    for name in ("loss", "grads"):
+        function = getattr(subject, name)
+        if function is not None and not accepts(function, (subject.params, *args)):
+            given = ", ".join(["params", *(type(arg).__name__ for arg in args)])
+            raise SubjectError(
+                f"{_title(function)}{inspect.signature(function)} cannot be called as"
+                f" {name}({given}): plain functions take the parameters, then what args=(...)"
+                " holds. Methods that read the parameters of their object are checked with it:"
+                " hand over the object itself"
+            )
 
 
 def _title(function: Any) -> str:
