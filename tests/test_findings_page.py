@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest_gradcheck
-from pytest_gradcheck.core.judge import DOUBTED
+from pytest_gradcheck.core.result import DOUBTED
 from pytest_gradcheck.values import ALLOWABLE
 
 PACKAGE = Path(pytest_gradcheck.__file__).parent

@@ -49,10 +49,11 @@ def test_under_the_verdict_in_summary_and_records(run: Run, pytester: pytest.Pyt
     result.assert_outcomes(passed=1, failed=1, warnings=1)
     result.stdout.fnmatch_lines_random(
         [
-            "E*GradcheckError: Quadratic: fail, l2-missing: claimed - measured = -0.2 θ*in W*",
+            "*FAIL*Quadratic: relative error*",
+            "*cause  l2-missing: claimed - measured = -0.2 θ*in W*",
             "*GradcheckWarning: Quadratic: all parameters are zero*",
-            "fail * test_inner.py::test_wrong (Quadratic)  [[]l2-missing[]]",
-            "warn * test_inner.py::test_blind (Quadratic)  [[]near-zero-parameters[]]",
+            "*fail *test_wrong*l2-missing*",
+            "*warn *test_blind*near-zero-parameters*",
         ]
     )
     lines = (pytester.path / "records.jsonl").read_text(encoding="utf-8").splitlines()
@@ -76,7 +77,7 @@ def test_all_findings_come_before_the_entries(run: Run) -> None:
     )
     lines = run(source).outlines
     place = {
-        word: next(i for i, line in enumerate(lines) if line.startswith("E") and word in line)
+        word: next(i for i, line in enumerate(lines) if word in line)
         for word in ("l2-missing: ", "zero-gradient: ", "entry ", "parameter ")
     }
-    assert place["l2-missing: "] < place["zero-gradient: "] < place["entry "] < place["parameter "]
+    assert place["l2-missing: "] < place["zero-gradient: "] < place["parameter "] < place["entry "]

@@ -370,13 +370,13 @@ def test_by_marker(run: Run) -> None:
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "*GradcheckError: Biased after training: fail, l2-extra: *",
+            "*FAIL*Biased after training*",
+            "*cause*l2-extra: *",
             "*at the given parameters * pass *",
             "*after training * fail *l2-extra*",
-            "*::test_returned (Biased after training)*l2-extra*",
         ]
     )
-    result.stdout.fnmatch_lines(["*Biased * after 5 steps of gradient descent (lr=0.05): fail*"])
+    result.stdout.fnmatch_lines(["*FAIL*Biased *after 5 steps of gradient descent*"])
 
 
 @pytest.mark.parametrize("where", ["line", "ini"])
@@ -389,10 +389,10 @@ def test_by_command_line_and_ini(run: Run, pytester: pytest.Pytester, where: str
     if where == "ini":
         pytester.makeini("[pytest]\ngradcheck_train = 3\ngradcheck_lr = 0.2\n")
         result = run(MODULE + source)
-        result.stdout.fnmatch_lines(["*after 3 steps of gradient descent (lr=0.2)*"])
+        result.stdout.fnmatch_lines(["*after 3 steps of gradient descent*"])
     else:
         result = run(MODULE + source, "--gradcheck-points=2")
-        result.stdout.fnmatch_lines(["*at random displacement ? of 2: fail*"])
+        result.stdout.fnmatch_lines(["*FAIL*at random displacement ? of 2*"])
     result.assert_outcomes(failed=1)
 
 
