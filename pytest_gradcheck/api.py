@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import adapters as builtin
-from .core.check import run_check
 from .core.problem import Problem
 from .core.result import Finding, Result
 from .core.situation import Explain, Situation
 from .findings import explain
+from .points import check_points
 from .settings import Settings, merge
 
 Adapter = Callable[[Any, tuple[Any, ...], Settings], "Problem | None"]
@@ -64,12 +64,16 @@ def check(
     resolved = merge(settings)
     words |= {"loss": loss, "grads": grads, "params": params}
     subject, args = builtin.as_subject(subject, args, words)
-    for adapter in (*adapters, builtin.adapt):
-        problem = adapter(subject, args, resolved)
-        if problem is not None:
 
-            def explained(situation: Situation) -> list[Finding]:
-                return [f for source in (explain, *findings) for f in source(situation) or ()]
+    def adapted(subject: Any) -> Problem:
+        for adapter in adapters:
+            problem = adapter(subject, args, resolved)
+            if problem is not None:
+                return problem
+        return builtin.adapt(subject, args, resolved)
 
-            return run_check(problem, resolved, explain=explained)
-    raise AssertionError("the built-in adapters take everything or raise")
+    def explained(situation: Situation) -> list[Finding]:
+        return [f for source in (explain, *findings) for f in source(situation) or ()]
+
+    adapters, findings = list(adapters), list(findings)
+    return check_points(adapted, subject, resolved, explain=explained)

@@ -33,6 +33,7 @@ def as_argument(setting: Field[Any]) -> dict[str, Any]:
         "float": float,
         "int": int,
         "int | None": int,
+        "int | Callable[..., object] | None": int,
         "float | None": float,
         "bool": _yes_or_no,
     }

@@ -167,6 +167,7 @@ def _ini_type(setting: Field[Any]) -> Any:
         "float": "float",
         "int": "int",
         "int | None": "int",
+        "int | Callable[..., object] | None": "int",
         "float | None": "float",
         "bool": "bool",
         "str": "string",

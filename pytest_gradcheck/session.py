@@ -17,13 +17,14 @@ import pytest
 
 from .adapters import as_subject, divided
 from .again import command
-from .core.check import run_check
+from .core.problem import Problem
 from .core.result import Finding, Result
 from .core.situation import Situation
 from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
 from .executor import executor_of_the_run
 from .findings import explain
 from .options import LAYERS, RECORDS
+from .points import check_points
 from .progress import shown
 from .report.cells import harmless
 from .report.text import failure, headline, warning
@@ -100,14 +101,23 @@ def _check(item: pytest.Item, subject: Any, args: tuple[Any, ...], settings: Set
     seed = zlib.crc32(f"{item.nodeid}#{len(records)}".encode())
     if settings.executor is None:
         settings = replace(settings, executor=executor_of_the_run(item.config))
-    problem = item.ihook.pytest_gradcheck_adapt(subject=subject, args=args, settings=settings)
+    adapt = partial(_adapted, item, args, settings)
     with shown(item):
-        result = run_check(problem, settings, seed=seed, explain=partial(_explained, item))
+        result = check_points(
+            adapt, subject, settings, seed=seed, explain=partial(_explained, item)
+        )
     records.append({"test": item.nodeid, "seed": seed, **result.as_dict()})
     number = f"[{len(records) - 1}]" if len(records) > 1 else ""
     for name in ("status", "relative_error", "uncertainty", "evaluations"):
         item.user_properties.append((f"gradcheck{number}.{name}", getattr(result, name)))
     return result
+
+
+def _adapted(item: pytest.Item, args: tuple[Any, ...], settings: Settings, subject: Any) -> Problem:
+    problem: Problem = item.ihook.pytest_gradcheck_adapt(
+        subject=subject, args=args, settings=settings
+    )
+    return problem
 
 
 def _explained(item: pytest.Item, situation: Situation) -> list[Finding]:

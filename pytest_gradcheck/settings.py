@@ -71,6 +71,13 @@ class Settings:
         Whether a framework's backward pass is compared with itself under its vectorised map.
     float64 : bool
         Whether differences of a framework's narrower code are taken in float64.
+    train : int, callable or None
+        Check again after training: after so many steps of plain gradient descent with the object's
+        own gradients, or after ``train()``, or ``train(subject)`` if it takes an argument.
+    lr : float
+        Learning rate of these steps.
+    points : int
+        Check again at so many random displacements, after training if there is any.
     before_each : callable or None
         Called without arguments before every evaluation of the loss.
     executor : concurrent.futures.Executor or None
@@ -132,6 +139,11 @@ class Settings:
     float64: bool = field(
         default=True, metadata={"help": "take differences of a framework's narrow code in float64"}
     )
+    train: int | Callable[..., object] | None = field(
+        default=None, metadata={"help": "check again after so many steps of gradient descent"}
+    )
+    lr: float = field(default=0.1, metadata={"help": "learning rate of these steps"})
+    points: int = field(default=0, metadata={"help": "check again at so many random displacements"})
     before_each: Callable[[], object] | None = field(
         default=None, metadata={"help": "called before every evaluation", "code_only": True}
     )
@@ -173,6 +185,10 @@ class Settings:
             raise SettingsError(f"worst={self.worst!r}: must be a whole number of rows, 1 or more")
         object.__setattr__(self, "allow", allowed(self.allow))
         object.__setattr__(self, "hooks", hook_names(self.hooks))
+        if isinstance(self.train, type) or not callable(self.train):
+            whole("train", self.train, 1)
+        object.__setattr__(self, "lr", positive("lr", self.lr, math.inf))
+        whole("points", self.points, 0)
         if self.before_each is not None and not callable(self.before_each):
             raise SettingsError(
                 f"before_each={self.before_each!r}: must be a function without arguments,"
@@ -183,7 +199,13 @@ class Settings:
     def written(self) -> dict[str, Any]:
         """Those that can be written down, as built-in types: all but functions and executors."""
         named = ((f.name, getattr(self, f.name)) for f in fields(self) if not is_code_only(f))
-        return {name: dict(v) if isinstance(v, Mapping) else v for name, v in named}
+        return {name: _written(value) for name, value in named}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return getattr(value, "__qualname__", repr(value)) if callable(value) else value
 
 
 def is_code_only(setting: Field[Any]) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from network import Network
 
-from pytest_gradcheck import Finding
+from pytest_gradcheck import Finding, check
 from pytest_gradcheck.core.measured import Measured
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.findings.causes import causes
@@ -57,6 +57,12 @@ class Probes:
         said = self.v @ (self.claimed - gradient)
         told = bool(np.max(np.abs(said)) > 100 * self.bar)
         return told and bool(np.all(np.abs(said - self.seen) <= self.bar))
+
+    def unwritten(self) -> None:
+        return None
+
+    def error_in(self, unit: float) -> float | None:
+        return None
 
     def fit(self, pattern: np.ndarray, besides: np.ndarray | None = None) -> Fit | None:
         along = self.v @ pattern
@@ -293,11 +299,7 @@ def test_low_precision(seed: int, precision: type) -> None:
 @few
 @given(models())
 def test_right_gradient_says_nothing(model: Model) -> None:
-    calls = SimpleNamespace(
-        again=lambda: [g.reshape(-1) for g in model.true.values()],
-        moved=lambda: [g.reshape(-1) for g in model.true.values()],
-    )
-    assert told(model, model.true, calls=calls) == []
+    assert told(model, model.true, calls=calls_of(again=model.true, moved=model.true)) == []
 
 
 @few
@@ -417,7 +419,12 @@ def calls_of(again: Arrays | None = None, moved: Arrays | None = None) -> Any:
     def flat(grads: Arrays | None) -> list[np.ndarray] | None:
         return None if grads is None else [g.reshape(-1) for g in grads.values()]
 
-    return SimpleNamespace(again=lambda: flat(again), moved=lambda: flat(moved))
+    return SimpleNamespace(
+        again=lambda: flat(again),
+        moved=lambda: flat(moved),
+        nearby=lambda: None,
+        without=lambda sample: None,
+    )
 
 
 @few
@@ -461,6 +468,89 @@ def test_few_directions_suffice(kind: str) -> None:
     wrong = g + 0.1 * rng.normal(size=g.shape)
     assert causes([Probes("W", g, wrong, theta)]) == []
     assert causes([Probes("W", g, g, theta)]) == []
+
+
+@few
+@given(models(), st.sampled_from(sorted(OF_A_MATRIX)))
+def test_a_few_telling_entries_refute_nothing_that_holds(model: Model, kind: str) -> None:
+    _, change = OF_A_MATRIX[kind]
+    claimed = {k: change(g, model.theta[k]) for k, g in model.true.items() if g.ndim > 1}
+    with pytest.MonkeyPatch.context() as patch:
+        all_of_them = told(model, spoiled(model, claimed))
+        patch.setattr("pytest_gradcheck.findings.evidence.MANY", 10)
+        patch.setattr("pytest_gradcheck.findings.evidence.TELLING", 6)
+        by_a_few = told(model, spoiled(model, claimed))
+    assert [(f.name, f.where) for f in by_a_few] == [(f.name, f.where) for f in all_of_them]
+
+
+# Whole checks, for causes that ask the gradient again
+
+BOTH = pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+DATA = np.random.default_rng(5).normal(size=(12, 4)), np.random.default_rng(6).normal(size=12)
+
+
+def squares(params: Any, X: np.ndarray, y: np.ndarray, *, upto: int | None = None) -> float:
+    return 0.5 * float(np.sum((np.tanh(X @ params["w"])[:upto] - y[:upto]) ** 2))
+
+
+def slopes(params: Any, X: np.ndarray, y: np.ndarray, *, upto: int | None = None) -> Any:
+    a = np.tanh(X @ params["w"])
+    return {"w": X[:upto].T @ ((a - y) * (1 - a**2))[:upto]}
+
+
+def said(grads: Any, mode: str, loss: Any = squares, args: Any = DATA, **more: Any) -> list[str]:
+    params = {"w": np.linspace(-0.5, 0.7, 4)}
+    result = check(*args, loss=loss, grads=grads, params=params, mode=mode, **more)
+    assert result.status != "pass"
+    return [f.name for f in result.findings if f.name not in ("wrong-region", "wrong-entry")]
+
+
+@BOTH
+def test_last_sample_left_out(mode: str) -> None:
+    assert said(lambda p, X, y: slopes(p, X, y, upto=-1), mode) == ["partly-written"]
+    turned = DATA[0].T.copy(), DATA[1]  # features first
+    found = said(
+        lambda p, X, y: slopes(p, X.T, y, upto=-1), mode, lambda p, X, y: squares(p, X.T, y), turned
+    )
+    assert found == ["partly-written"]
+
+
+@BOTH
+def test_sample_that_the_loss_leaves_out_as_well_is_no_cause(mode: str) -> None:
+    def wrong(p: Any, X: np.ndarray, y: np.ndarray) -> Any:
+        return {"w": slopes(p, X, y, upto=-1)["w"] ** 3}
+
+    assert said(wrong, mode, lambda p, X, y: squares(p, X, y, upto=-1)) == []
+
+
+@BOTH
+def test_smooth_error_of_the_size_of_float32_is_no_rounding(mode: str) -> None:
+    def guarded(p: Any, X: np.ndarray, y: np.ndarray) -> Any:
+        return {"w": slopes(p, X, y)["w"] + 3e-7 * np.cos(p["w"])}
+
+    assert said(guarded, mode, tol=1e-9) == []
+
+
+def test_float32_inside_is_told_by_probes() -> None:
+    def single(p: Any, X: np.ndarray, y: np.ndarray) -> Any:
+        a = np.tanh(X.astype(np.float32) @ p["w"].astype(np.float32))
+        return {"w": X.T @ ((a - y) * (1 - a**2))}
+
+    assert said(single, "probe", tol=1e-9) == ["low-precision"]
+
+
+def test_small_entries_never_written_are_told_though_the_norm_hides_them() -> None:
+    def grads(p: Any) -> Any:
+        g = np.cos(p["w"]) * np.r_[1e6, np.ones(9)]
+        g[-3:] = 0
+        return {"w": g}
+
+    result = check(
+        loss=lambda p: np.sum(np.sin(p["w"]) * np.r_[1e6, np.ones(9)]),
+        grads=grads, params={"w": np.linspace(0.1, 1, 10)},
+    )  # fmt: skip
+    assert [f.name for f in result.findings] == ["wrong-entry", "partly-written"]
+    assert "entries 7 to 9" in result.findings[-1].message
 
 
 def test_sizes_say_where_they_occur() -> None:

@@ -71,7 +71,7 @@ def _displaced() -> Finding:
         (),
         "the loss has kinks at this very point (ReLU at zero, ties), where a directional"
         f" derivative proves nothing: checked instead at a point moved by {DISPLACEMENT:g} of the"
-        " parameters' size",
+        ' parameters\' size. Accept it with allow=["kink"]',
         {"displacement": DISPLACEMENT},
     )
 

@@ -24,7 +24,7 @@ from .judge import (
 from .measured import Evidence
 from .point import held_generators, inspect_point
 from .problem import Problem
-from .result import DOUBTED, Finding, Result
+from .result import DOUBTED, Block, Finding, Result
 from .situation import Explain, Situation
 
 PROBE_ABOVE = 5_000
@@ -83,11 +83,11 @@ def run_check(
             evaluations = point.loss.evaluations
             if explain is not None:
                 args = dict(problem.roots).get("args", ())
-                findings += explain(Situation(blocks, judged, args, point, saved))
+                findings += explain(Situation(blocks, judged, args, point, saved, tuple(findings)))
             if any(block.status != "pass" for block in judged):
                 findings += problem.explain(worst)
         return Result(
-            status=worst_status([status, *(b.status for b in judged), _status(findings, settings)]),
+            status=worst_status([status, status_of(judged, findings, settings)]),
             relative_error=relative_error,
             uncertainty=uncertainty,
             blocks=tuple(judged),
@@ -134,11 +134,12 @@ def _loss_not_finite(base: float) -> Finding:
     )
 
 
-def _status(findings: Sequence[Finding], settings: Settings) -> str:
-    """What findings by themselves make of a check."""
+def status_of(blocks: Sequence[Block], findings: Sequence[Finding], settings: Settings) -> str:
+    """The verdict by the parameters one by one, and by what findings make of it by themselves."""
     if any(finding.name == "not-finite" for finding in findings):
         return "fail"
     unlocated = [f.evidence["relative_error"] for f in findings if f.name == "unlocated"]
     doubted = [f for f in findings if f.name in DOUBTED and f.name not in settings.allow]
     statuses = [grade(relative_error, settings) for relative_error in unlocated]
+    statuses += [block.status for block in blocks]
     return worst_status([*statuses, "warn" if doubted else "pass"])

@@ -51,7 +51,9 @@ def strategy(
     rebuild = None if why_not else problem.rebuild
     if asked is None or rebuild is None or (offered and (in_batches or not _is_long(moved, point))):
         return here if in_batches else None
-    written = elsewhere or problem.put_back is not None  # copies stand where last written back
+    # copies stand where they were last written back, those of functions where they were given
+    several = settings.train is not None or settings.points > 0
+    written = elsewhere or several or problem.put_back is not None
     shipment = Shipment(
         rebuild,
         wide=moved is not problem,

@@ -176,8 +176,8 @@ def _untested(block: Evidence) -> Finding | None:
         (name,),
         f"{name} is untested: its claimed and its measured gradient are both zero (within"
         f" {bar:.1e}), so a missing or misplaced gradient could not be seen here. Check at a point"
-        " where it matters (other data, other initial values, a few training steps), or accept it"
-        ' with allow=["zero-gradient"]',
+        " where it matters (other data, other initial values, after training: train=20), or accept"
+        ' it with allow=["zero-gradient"]',
         {"claimed_norm": claimed, "uncertainty": bar},
     )
 
@@ -195,7 +195,7 @@ def _unmeasurable(block: Evidence, settings: Settings) -> Finding | None:
             (name,),
             f"{name} cannot be measured: its gradient ({evidence['gradient']:.1e}) lies under the"
             f" noise floor of its differences ({bar:.1e}). Compute the loss in float64, rescale"
-            " it, take fewer samples, or train a few steps first; accept it with"
+            " it, take fewer samples, or train a few steps first (train=20); accept it with"
             ' allow=["tiny-gradient"]',
             evidence,
         )
@@ -235,7 +235,8 @@ def _kink(block: Evidence) -> Finding:
         (name,),
         f"{name}: the loss has a kink at {kinks.size} of {size} entries"
         f" ({', '.join(name + str(i) for i in listed[:3])}{', ...' if kinks.size > 3 else ''});"
-        " there any value between the two one-sided derivatives is a valid subgradient",
+        " there any value between the two one-sided derivatives is a valid subgradient. points=1"
+        ' checks beside it, too; accept it with allow=["kink"]',
         {"count": int(kinks.size), "indices": listed},
     )
 

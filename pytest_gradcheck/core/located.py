@@ -90,7 +90,7 @@ def _wrong(region: Region, names: Sequence[str], how: str) -> Finding:
         "wrong-region",
         (name,),
         f"{label}: wrong throughout, {how}",
-        {"regions": [label], "entries": region.size},
+        {"regions": [label], "entries": region.size, "ranges": [list(r) for r in region.ranges]},
     )
 
 

@@ -125,6 +125,11 @@ def in_float64(
     try:
         wide = problem.in_float64(state)
         if wide is not None:
+            for mine, copy in zip(problem.parameters, wide.parameters, strict=True):
+                if (
+                    copy is not mine
+                ):  # made of what the subject was given, which may stand elsewhere
+                    copy.write(mine.read())
             loss = Loss(_rewound(wide.loss, state) if point.held else wide.loss)
             loss.evaluations = point.loss.evaluations
             base = loss()
@@ -196,6 +201,7 @@ def held_generators(point: Point) -> Finding:
         "nondeterministic",
         (),
         f"the loss draws random numbers from {names} (is dropout on?): they were held the same for"
-        " every evaluation, so the check is of the loss with that one draw",
+        " every evaluation, so the check is of the loss with that one draw. Switch dropout off to"
+        ' check the loss without, or accept it with allow=["nondeterministic"]',
         {"generators": list(point.drawn)},
     )

@@ -146,6 +146,10 @@ class Result:
         Name of what was checked.
     settings : dict
         Thresholds and step of this check.
+    point : str
+        Where it was made, if at several points: ``"after training"``.
+    points : tuple of Result
+        The checks at all points, of which this is the worst; none where there was but one.
     """
 
     status: str
@@ -158,6 +162,8 @@ class Result:
     seconds: float
     title: str = "loss"
     settings: dict[str, Any] = field(default_factory=dict)
+    point: str = ""
+    points: tuple[Result, ...] = ()
 
     @property
     def bound(self) -> float:

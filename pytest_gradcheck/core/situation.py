@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .measured import Evidence
 from .parameters import Array
@@ -17,6 +18,10 @@ from .result import Block, Finding
 
 MOVE = 1e-3
 """How far parameters are moved to see whether the claimed gradient follows, relative to them."""
+NEARBY = 1e-7
+"""How far they are moved to see whether it follows smoothly."""
+FEW_SAMPLES = 3
+"""Less samples than this are told apart by nothing."""
 CURVED = 1e-12
 """Second difference of a loss, relative to it, that is more than rounding."""
 
@@ -33,6 +38,8 @@ class Situation:
         The verdicts on them.
     args : tuple
         Arguments of the loss.
+    findings : sequence of Finding
+        What was noticed so far.
     """
 
     blocks: Sequence[Evidence]
@@ -40,6 +47,7 @@ class Situation:
     args: tuple[Any, ...]
     point: Point
     saved: Saved
+    findings: Sequence[Finding] = ()
 
     def theta(self, block: Evidence) -> Array:
         """Values of one parameter, flat."""
@@ -71,6 +79,44 @@ class Situation:
         finally:
             self.saved.restore()
 
+    def nearby(self) -> list[list[Array]] | None:
+        """The same a little to one side of the point, and to the other.
+
+        None where parameters are narrow: their own rounding would show.
+        """
+        if any(parameter.narrow for parameter in self.saved.parameters):
+            return None
+        try:
+            found = []
+            for side in (1.0, -1.0):
+                self._move(side * NEARBY / MOVE)
+                found.append(self.point.claim())
+            return found
+        except Exception:
+            return None
+        finally:
+            self.saved.restore()
+
+    def without(self, sample: int) -> list[Array] | None:
+        """The same with the inputs of one sample replaced by those of the one before it.
+
+        None where the arguments do not tell samples apart, or the loss stays as it is.
+        """
+        X = _inputs(self.args)
+        if X is None:
+            return None
+        kept = X[sample].copy()
+        try:
+            before = self.point.loss()
+            X[sample] = X[sample - 1]
+            change = abs(self.point.loss() - before)
+            return self.point.claim() if change > CURVED * abs(before) else None
+        except Exception:
+            return None
+        finally:
+            X[sample] = kept
+            self.saved.restore()
+
     def _move(self, far: float) -> None:
         rng = np.random.default_rng(0)
         for parameter in self.saved.parameters:
@@ -78,6 +124,19 @@ class Situation:
             size = float(np.sqrt(np.mean(theta**2))) if theta.any() else 1.0
             step = far * MOVE * size * rng.standard_normal(theta.size)
             parameter.write(parameter.round(theta + step))
+
+
+def _inputs(args: Sequence[Any]) -> NDArray[Any] | None:
+    """The first array of numbers among the arguments, a sample along its first axis."""
+    arrays = [a for a in args if isinstance(a, np.ndarray)]
+    X = next((a for a in arrays if a.dtype.kind == "f" and a.ndim > 1), None)
+    if X is None or len(X) < FEW_SAMPLES or not X.flags.writeable:
+        return None
+    others = [a for a in arrays if a is not X and a.ndim]
+    if others and all(len(a) != len(X) for a in others):  # features first: X W against W X
+        X = X.swapaxes(0, -1)
+        return X if any(a.shape[-1] == len(X) for a in others) else None
+    return X
 
 
 Explain = Callable[[Situation], list[Finding]]

@@ -28,6 +28,7 @@ FAMILIES: tuple[Family, ...] = (
     penalty.l1,
     mixed.data_alone,
     written.partly,
+    written.sample_left_out,
     precision.low_precision,
 )
 """In the order in which they are believed."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .bars import TOLD, Array, covers, decades, independent, line, magnitude, norm
 
@@ -25,6 +26,8 @@ LEEWAY = 1e-5
 DECADES, CONFIRMED = 4.0, 3.0
 """Powers of ten against chance from which an agreement is believed: of a gradient that is said
 beforehand, and of what confirms a constant."""
+MANY, TELLING = 20_000, 2_000
+"""Above so many entries a proposal must first stand at so many of them, most of them wrong ones."""
 TINY = 1e-200
 """Error bars below this part of a pattern count as this large."""
 
@@ -83,6 +86,14 @@ class Evidence(Protocol):
         """
         ...
 
+    def unwritten(self) -> NDArray[np.bool_] | None:
+        """Entries where zero is claimed and is wrong, if all others are right; None if not so."""
+        ...
+
+    def error_in(self, unit: float) -> float | None:
+        """Size of the error, relative to the gradient, in this unit; None if not known."""
+        ...
+
 
 class MeasuredEvidence:
     """Evidence where every entry was measured.
@@ -107,8 +118,11 @@ class MeasuredEvidence:
         agree = np.abs(self.claimed - measured.numeric) <= measured.bar
         self.numeric: Array | None = np.where(agree, self.claimed, measured.numeric)
         self.wrong = wrong and not measured.undecided
+        self._telling = _telling(np.abs(self.claimed - self._numeric) / measured.bar, self._usable)
 
     def admits(self, gradient: Array) -> bool:
+        if self._refutes(gradient):
+            return False
         use = self._usable & np.isfinite(gradient)
         change = (self.claimed - gradient)[use]
         if not covers(self.claimed - gradient, use):
@@ -120,13 +134,15 @@ class MeasuredEvidence:
 
     def fit(self, pattern: Array, besides: Array | None = None) -> Fit | None:
         error = self.claimed - self._numeric - (0.0 if besides is None else besides)
+        if self._refutes_line(pattern, error):
+            return None
         use = self._usable & np.isfinite(pattern) & np.isfinite(error)
         if not covers(pattern, use):
             return None
         p, e, own = pattern[use], error[use], self._bars(1.0)[use]
         bar = own + LEEWAY * np.minimum(magnitude(e), magnitude(self._numeric[use]))
         bar = np.maximum(bar, TINY * np.max(np.abs(p)))
-        order = np.argsort(-np.abs(p) / bar, kind="stable")
+        order = _heaviest_first(np.abs(p) / bar)
         fitted, kept = order[::2], order[1::2]
         constant, uncertainty = line(p[fitted], e[fitted], bar[fitted], bar[fitted])
         confirmed = independent(p) - 1
@@ -143,6 +159,69 @@ class MeasuredEvidence:
         _, uncertainty = line(p, e, bar, own + left)
         return Fit(constant, uncertainty, norm(left) / norm(e), confirmed)
 
+    def unwritten(self) -> NDArray[np.bool_] | None:
+        if self.numeric is None:
+            return None
+        blank = (self.claimed == 0) & (self.numeric != 0)
+        completed = np.where(self.claimed == 0, self.numeric, self.claimed)
+        return blank if blank.any() and self.admits(completed) else None
+
+    def error_in(self, unit: float) -> float | None:
+        known = self._usable
+        size = unit * norm(self._numeric[known])
+        return norm((self.claimed - self._numeric)[known]) / size if size > 0 else None
+
+    def _refutes(self, gradient: Array) -> bool:
+        """Whether a few entries rule this out already, however generously they are read."""
+        few = self._telling
+        if few is None:
+            return False
+        if not np.any(np.abs(self.claimed - gradient) > self._bar):
+            return True  # what cannot be told from the claim explains nothing
+        size = float(np.linalg.norm(gradient))
+        magnified = max(1.0, size / (float(np.linalg.norm(self.claimed)) or math.inf))
+        typical = 2 * size / math.sqrt(gradient.size)
+        bar = self._bar[few] + self._rounding[few] * magnified
+        bar = bar + LEEWAY * (np.abs(gradient[few]) + typical)
+        return bool(np.any(np.abs(gradient - self._numeric)[few] > SLACK * bar))
+
+    def _refutes_line(self, pattern: Array, error: Array) -> bool:
+        """Whether a few entries rule a line out already, whatever its constant."""
+        few = self._telling
+        if few is None:
+            return False
+        if not np.any(np.abs(error) > self._bar):
+            return True
+        size = float(np.linalg.norm(self._numeric)) / math.sqrt(error.size)
+        p, e = pattern[few], error[few]
+        bar = self._bar[few] + self._rounding[few]
+        bar = bar + LEEWAY * (np.abs(self._numeric[few]) + 2 * size)
+        bar = np.maximum(bar, TINY * np.max(np.abs(p)))
+        constant, uncertainty = line(p, e, bar, bar)
+        allowed = 2 * (SLACK * bar + TOLD * uncertainty * np.abs(p))
+        return bool(np.any(np.abs(e - constant * p) > allowed))
+
     def _bars(self, magnified: float) -> Array:
         """Error bars of a gradient made from the claim, whose rounding is magnified with it."""
         return self._bar + self._rounding * max(1.0, magnified)
+
+
+def _telling(significance: Array, usable: NDArray[np.bool_]) -> NDArray[np.intp] | None:
+    """The entries that say most of what is wrong, and some from everywhere; None where few are."""
+    if significance.size <= MANY:
+        return None
+    significance = np.where(usable, significance, -1.0)
+    most = np.argpartition(-significance, TELLING // 2)[: TELLING // 2]
+    spread = np.linspace(0, significance.size - 1, TELLING // 2).astype(np.intp)
+    chosen = np.union1d(most, spread)
+    return np.asarray(chosen[usable[chosen]])
+
+
+def _heaviest_first(weight: Array) -> NDArray[np.intp]:
+    """Indices in falling order of `weight`, as far as that is worth the time of sorting."""
+    if weight.size <= MANY:
+        return np.argsort(-weight, kind="stable")
+    heavy = np.argpartition(-weight, TELLING)[:TELLING]
+    rest = np.ones(weight.size, bool)
+    rest[heavy] = False
+    return np.concatenate([heavy[np.argsort(-weight[heavy], kind="stable")], np.flatnonzero(rest)])

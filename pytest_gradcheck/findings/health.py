@@ -73,8 +73,8 @@ def _near_zero(layers: Sequence[Layer]) -> list[Finding]:
             f"{what} {how}: terms that are multiplied by them, a regularisation among them, leave"
             " no trace in the gradient here, and a mistake in them cannot be seen. Start from a"
             " random initialisation (standard deviation"
-            f" {max(x.ordinary for x in small):.2g}), train a few steps, and check again; accept it"
-            ' with allow=["near-zero-parameters"]',
+            f" {max(x.ordinary for x in small):.2g}), train a few steps and check again (train=20);"
+            ' accept it with allow=["near-zero-parameters"]',
             {"rms": {x.name: x.rms for x in small}},
         )
     ]

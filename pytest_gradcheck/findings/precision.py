@@ -30,7 +30,7 @@ SPREAD = 0.2
 
 def low_precision(scene: Scene) -> Iterator[Finding]:
     """The claim was rounded, or computed, in a lower precision than it is handed over in."""
-    left = [e for e in scene.open if e.numeric is not None and np.all(np.isfinite(e.numeric))]
+    left = [e for e in scene.open if e.error_in(1.0) is not None]
     for precision, bits in sorted(FORMATS.items(), key=lambda item: item[1]):
         members = [e for e in left if _has_bits(e.claimed, bits) and _within(e, bits)]
         if not in_use([e.claimed for e in members], bits):
@@ -44,20 +44,60 @@ def low_precision(scene: Scene) -> Iterator[Finding]:
             " way. Compute it in float64 for the check, or raise tol",
             {"bits": bits},
         )
-    if _looks_like_rounding(left):
-        inside = left
+    yield from _inside(scene, left)
+
+
+def _inside(scene: Scene, left: Sequence[Evidence]) -> Iterator[Finding]:
+    """Errors that look like rounding, or a claim that jitters like that when it is moved."""
+    seen = [e for e in left if e.numeric is not None and np.all(np.isfinite(e.numeric))]
+    if _looks_like_rounding(seen):
         size = max(
-            norm(e.claimed - e.numeric) / norm(e.claimed) for e in inside if e.numeric is not None
+            norm(e.claimed - e.numeric) / norm(e.claimed) for e in seen if e.numeric is not None
         )
+        left = [e for e in left if all(e is not other for other in seen)]
         yield Finding(
             "low-precision",
-            where(inside),
-            f"the errors of {listed(inside)} look like float32 rounding: {size:.0e} of the"
+            where(seen),
+            f"the errors of {listed(seen)} look like float32 rounding: {size:.0e} of the"
             " gradient, spread over the entries, without a pattern. Somewhere in the backward pass"
             " float32 arithmetic is left (an array or constant of that dtype); compute in float64"
             " for the check, or raise tol",
             {"relative_error": size},
         )
+    candidates = [e for e in left if _of_the_size(e)]
+    beside = scene.calls.nearby() if scene.calls is not None and candidates else None
+    if beside is None:
+        return
+    jitter = {
+        e.name: _jitter(e.claimed, up, down) for e, up, down in zip(scene.all, *beside, strict=True)
+    }
+    members = [e for e in candidates if jitter[e.name] > 0]
+    if members:
+        size = max(jitter[e.name] for e in members)
+        yield Finding(
+            "low-precision",
+            where(members),
+            f"the gradient of {listed(members)} jitters by {size:.0e} of its size when the"
+            " parameters are moved by a ten-millionth, as float32 rounding does, and its errors are"
+            " of that size. Somewhere in the backward pass float32 arithmetic is left (an array or"
+            " constant of that dtype); compute in float64 for the check, or raise tol",
+            {"relative_error": size},
+        )
+
+
+def _of_the_size(e: Evidence) -> bool:
+    """Whether an error is of the size of float32's."""
+    size = e.error_in(2.0**-24)
+    return size is not None and BAND[0] / ULPS <= size <= ULPS
+
+
+def _jitter(claimed: Array, up: Array, down: Array) -> float:
+    """Second difference of a claim along a tiny move, relative to it, if it looks like rounding."""
+    second, size = up - 2 * claimed + down, norm(claimed) / np.sqrt(claimed.size or 1)
+    relative = norm(second) / np.sqrt(claimed.size or 1) / (size or np.inf)
+    spread = np.mean(np.abs(second) > 0.1 * relative * size)
+    is_rounding = BAND[0] <= relative * 2.0**24 <= ULPS and spread >= SPREAD
+    return float(relative) if is_rounding else 0.0
 
 
 def significant(precision: str) -> int:
@@ -80,7 +120,9 @@ def in_use(claims: Sequence[Array], bits: int) -> bool:
 
 def _within(e: Evidence, bits: int) -> bool:
     """Whether no entry is off by more than its rounding, and sums of such."""
-    assert e.numeric is not None
+    if e.numeric is None:
+        size = e.error_in(2.0**-bits)
+        return size is not None and size <= 1
     typical = norm(e.numeric) / np.sqrt(e.numeric.size)
     limit = 2.0**-bits * (np.abs(e.numeric) + typical)
     return bool(np.all(np.abs(e.claimed - e.numeric) <= ULPS * limit))

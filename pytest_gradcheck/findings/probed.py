@@ -1,8 +1,11 @@
-"""Evidence where a few slopes of a parameter are known, and no single entry."""
+"""Evidence of probes: a few slopes of a parameter, or which regions of it are wrong."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.probed import Probed, Slopes
 from .bars import TOLD, Array, decades, line
@@ -30,7 +33,8 @@ class SlopesEvidence:
         self._slopes = slopes
         self._errors: Array = slopes.of(probed.claimed) - slopes.values
         rounding = float(np.linalg.norm(probed.rounding(probed.claimed))) * slopes.weight
-        self._bars: Array = slopes.bars + rounding + LEEWAY * np.abs(self._errors)
+        self._own: Array = slopes.bars + rounding
+        self._bars: Array = self._own + LEEWAY * np.abs(self._errors)
 
     def admits(self, gradient: Array) -> bool:
         if not np.all(np.isfinite(gradient)):
@@ -38,6 +42,13 @@ class SlopesEvidence:
         change = self._slopes.of(self.claimed - gradient)
         agrees = np.all(np.abs(self._errors - change) <= SLACK * self._bars)
         return bool(agrees) and decades(change, self._bars) >= DECADES
+
+    def unwritten(self) -> NDArray[np.bool_] | None:
+        return None  # that all of it is wrong is known
+
+    def error_in(self, unit: float) -> float | None:
+        size = unit * self._slopes.weight * float(np.linalg.norm(self.claimed))
+        return float(np.sqrt(np.mean(self._errors**2))) / size if size > 0 else None
 
     def fit(self, pattern: Array, besides: Array | None = None) -> Fit | None:
         if not (np.all(np.isfinite(pattern)) and pattern.any()):
@@ -54,5 +65,45 @@ class SlopesEvidence:
         kept = np.argsort(np.abs(along) / self._bars)[:-1]
         if decades(constant * along[kept], self._bars[kept]) < CONFIRMED:
             return None
+        _, uncertainty = line(along, errors, self._bars, self._own + left)
         residual = float(np.linalg.norm(left) / np.linalg.norm(errors))
         return Fit(constant, uncertainty, residual, kept.size)
+
+
+class RegionsEvidence:
+    """Evidence where regions of a parameter are wrong throughout, and all else of it is right.
+
+    Parameters
+    ----------
+    probed : Probed
+    regions : sequence of sequences of (int, int)
+        Where it is wrong: a range along every axis.
+    theta : ndarray
+        Values of the parameter at the point of the check.
+    """
+
+    def __init__(
+        self, probed: Probed, regions: Sequence[Sequence[tuple[int, int]]], theta: Array
+    ) -> None:
+        self.name: str = probed.parameter.name
+        self.shape: tuple[int, ...] = tuple(int(n) for n in probed.parameter.shape)
+        self.theta, self.claimed = theta, probed.claimed
+        self.numeric: Array | None = None
+        self.wrong = True
+        self._wrong = np.zeros(self.shape, bool)
+        for region in regions:
+            self._wrong[tuple(slice(low, high) for low, high in region)] = True
+        self._corrected = probed.corrected != probed.claimed
+
+    def admits(self, gradient: Array) -> bool:
+        return False  # too little is known of the entries
+
+    def fit(self, pattern: Array, besides: Array | None = None) -> Fit | None:
+        return None
+
+    def unwritten(self) -> NDArray[np.bool_] | None:
+        flat = self._wrong.reshape(-1)
+        return None if np.any(self.claimed[flat]) or np.any(self._corrected[~flat]) else flat
+
+    def error_in(self, unit: float) -> float | None:
+        return None

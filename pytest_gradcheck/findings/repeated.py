@@ -54,7 +54,7 @@ def stale(scene: Scene) -> Iterator[Finding]:
         return
     live = [(e, there) for e, there in zip(scene.all, moved, strict=True) if e.claimed.any()]
     if all(np.array_equal(e.claimed, there) for e, there in live):
-        members = [e for e, _ in live if e.wrong]
+        members = [e for e, _ in live]
         yield Finding(
             "stale",
             where(members),

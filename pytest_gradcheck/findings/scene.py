@@ -32,6 +32,17 @@ class Calls(Protocol):
         """
         ...
 
+    def nearby(self) -> list[list[Array]] | None:
+        """Gradients a little, about 1e-7, to one side and to the other; None if not to be had."""
+        ...
+
+    def without(self, sample: int) -> list[Array] | None:
+        """Gradients with the inputs of one sample overwritten by those of another.
+
+        None where samples cannot be told apart, or the loss stays what it is.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Scene:

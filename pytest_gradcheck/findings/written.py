@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.result import Finding
-from .bars import norm
+from .bars import Array, norm
 from .scene import Scene, listed, where
 
 SHOWN = 4
@@ -34,14 +34,8 @@ def nothing(scene: Scene) -> Iterator[Finding]:
 def partly(scene: Scene) -> Iterator[Finding]:
     """The claim is right but for rows, columns or a rest that is zero."""
     for e in scene.open:
-        if e.numeric is None:
-            continue
-        blank = (e.claimed == 0) & (e.numeric != 0)
-        if (
-            blank.all()
-            or not blank.any()
-            or not e.admits(np.where(e.claimed == 0, e.numeric, e.claimed))
-        ):
+        blank = e.unwritten()
+        if blank is None or blank.all() or not blank.any():
             continue
         place = _place(blank.reshape(e.shape), (e.claimed == 0).reshape(e.shape))
         if place is not None:
@@ -53,6 +47,32 @@ def partly(scene: Scene) -> Iterator[Finding]:
                 " fills it",
                 {"entries": int(blank.sum()), "size": int(blank.size)},
             )
+
+
+def sample_left_out(scene: Scene) -> Iterator[Finding]:
+    """The claim does not depend on the first or the last sample, of which the loss is made too."""
+    if scene.calls is None or not any(e.claimed.any() for e in scene.open):
+        return
+    for sample, which in ((-1, "last"), (0, "first")):
+        changed = scene.calls.without(sample)
+        if changed is None or not _unmoved(scene, changed):
+            continue
+        another = scene.calls.without(1)
+        if another is None or _unmoved(scene, another):
+            return
+        yield Finding(
+            "partly-written",
+            where(scene.open),
+            f"the gradient of {listed(scene.open)} does not depend on the {which} sample, to the"
+            " last bit, though the loss does: that sample was left out. Look at the bounds of the"
+            " loop or slice over the samples",
+            {"sample": which},
+        )
+        return
+
+
+def _unmoved(scene: Scene, gradients: Sequence[Array]) -> bool:
+    return all(np.array_equal(e.claimed, g) for e, g in zip(scene.all, gradients, strict=True))
 
 
 def _place(blank: NDArray[np.bool_], zero: NDArray[np.bool_]) -> str | None:

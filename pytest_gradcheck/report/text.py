@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..core.result import Finding, Result
-from .cells import Line, Span, line, paragraph, plain
+from .cells import Line, Span, line, paragraph, plain, table
 from .entries import entry_table
 from .parameters import parameter_table
-from .verdict import CAUSES, advice, causes, cost, doubts, headline, opening, short, wrong
+from .verdict import CAUSES, advice, causes, cost, doubts, headline, measured, opening, short, wrong
 
 __all__ = ["CAUSES", "View", "failure", "headline", "report", "warning"]
 
@@ -50,6 +50,7 @@ def report(result: Result, view: View) -> list[Line]:
     sections = [
         opening(result, view.width) + cost(result, view.width),
         told(result, view),
+        point_table(result.points),
         parameter_table(result, width=width, complete=view.verbosity > 0, norms=view.verbosity > 1),
         entry_table(result, width=width, shares=view.verbosity > 1),
         again(result, view),
@@ -114,6 +115,22 @@ def warning(result: Result) -> list[str]:
     lines = [line(row) for row in paragraph(short(result), view.width, indent=0)]
     if wrong(result):
         rows = entry_table(result, width=view.width, count=SHORT)
-        return plain([*lines, *told(result, view), *rows])
+        return plain([*lines, *told(result, view), *point_table(result.points), *rows])
     said = [*causes(result), *doubts(result)][:1]  # by the first line
-    return plain([*lines, *told(result, view, besides=said)])
+    told_of = told(result, view, besides=said)
+    return plain([*lines, *told_of, *point_table(result.points)])
+
+
+def point_table(points: Sequence[Result]) -> list[Line]:
+    """One line for each point at which a check was made."""
+    rows: list[list[str | Span]] = [["point", "status", "relative error ±", "findings"]]
+    rows += [
+        [
+            point.point,
+            point.status,
+            measured(point.relative_error, point.uncertainty),
+            ", ".join(dict.fromkeys(finding.name for finding in point.findings)) or "-",
+        ]
+        for point in points
+    ]
+    return table(rows, left=(0, 1, 3)) if points else []

@@ -20,12 +20,17 @@ NEEDED = (
     "seconds",
     "title",
     "settings",
+    "point",
+    "points",
 )
 
 
 def plain_data(result: Result) -> dict[str, Any]:
     """What a report needs, as built-in types: small, for it travels with every failure."""
-    return {name: value for name, value in result.as_dict().items() if name in NEEDED}
+    data = {name: value for name, value in result.as_dict().items() if name in NEEDED}
+    # of each point a line is shown
+    few = [{**point, "blocks": [], "worst": []} for point in data["points"]]
+    return {**data, "points": few}
 
 
 def result_of(record: Mapping[str, Any]) -> Result:
@@ -34,6 +39,7 @@ def result_of(record: Mapping[str, Any]) -> Result:
     parts: dict[str, Any] = {
         name: tuple(_made(kind, one) for one in record[name]) for name, kind in nested.items()
     }
+    parts["points"] = tuple(result_of(point) for point in record.get("points", ()))
     return _made(Result, {**record, **parts})
 
 
