@@ -445,3 +445,13 @@ class TestWeights:
         allowed = trials * (1 - confidence) + 5 * math.sqrt(trials * (1 - confidence))
         assert np.sum(lengths < least_length(count, confidence)) <= allowed
         assert np.sum(lengths > greatest_length(count, confidence)) <= allowed
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-9, 1 + 3e-8])
+def test_an_error_below_tol_passes_and_is_not_searched_for_long(factor: float) -> None:
+    theta = np.random.default_rng(0).normal(size=(100, 80))
+    result = check(
+        loss=lambda p: float(np.sum(np.sin(p))), grads=lambda p: factor * np.cos(p), params=theta
+    )
+    assert (result.status, result.findings) == ("pass", ())
+    assert result.evaluations < 200

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..settings import Settings
 from .displaced import DISPLACEMENT, displace
+from .judge import interval_of
 from .parameters import Array
 from .point import Point, in_float64
 from .probed import Probed
@@ -38,10 +39,34 @@ def by_probe(
         origin = [parameter.read() for parameter in moved.parameters]
         probing = _probe(moved, there, origin, settings, seed)
         saved.restore()
-    if probing.unlocated:
-        findings.append(_unlocated(probing.unlocated, len(moved.parameters)))
+    unlocated = probing.unlocated / (2 * math.sqrt(len(moved.parameters)))
+    if unlocated > settings.tol:
+        findings.append(_unlocated(unlocated))
     asked.evaluations = point.loss.evaluations
-    return probing.blocks, findings + probing.findings
+    return probing.blocks, findings + _beyond_tol(probing, settings)
+
+
+def _beyond_tol(probing: Probing, settings: Settings) -> list[Finding]:
+    """What was found, without what does not matter to the parameters nor to the regions themselves.
+
+    So small an error is seen and told as a relative error that passes, as entry by entry.
+    """
+    blocks = {block.parameter.name: block for block in probing.blocks}
+
+    def matters(finding: Finding) -> bool:
+        errors = [interval_of(blocks[name]) for name in finding.where]
+        if finding.name == "search-ended":
+            return any(error.value > settings.tol for error in errors)
+        if finding.name != "wrong-region" or any(error.low > settings.tol for error in errors):
+            return True
+        c = finding.evidence.get("constant", 0.0)  # claimed / measured is 1 / (1 - c)
+        return finding.evidence.get("of") == "gradient" and abs(c) > settings.fail * abs(2 - c)
+
+    found = [finding for finding in probing.findings if matters(finding)]
+    told = {name for finding in found if finding.name == "wrong-region" for name in finding.where}
+    for name, block in blocks.items():
+        block.told = block.told and name in told
+    return found
 
 
 def _probe(
@@ -76,8 +101,7 @@ def _displaced() -> Finding:
     )
 
 
-def _unlocated(least: float, count: int) -> Finding:
-    error = least / (2 * math.sqrt(count))
+def _unlocated(error: float) -> Finding:
     return Finding(
         "unlocated",
         (),

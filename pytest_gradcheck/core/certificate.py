@@ -39,6 +39,11 @@ class Certificate:
     def clean(self) -> bool:
         return bool(np.all(np.abs(self.errors) <= self.bars + self.doubt))
 
+    @property
+    def typical(self) -> float:
+        """The norm of all errors, each times the weight of its block, as probes estimate it."""
+        return float(np.sqrt(np.mean(self.errors**2)))
+
     def most(self, confidence: float) -> float:
         """Upper bound on the norm of all errors, each times the weight of its block.
 

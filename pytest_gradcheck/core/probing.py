@@ -44,8 +44,9 @@ ROUNDS = 6
 """Searches, each followed by fresh probes, before what is left is reported as not located."""
 SLOPES = 4
 """Slopes of a parameter that is wrong throughout: one fixes a constant, three are left."""
-SEARCH = 2_000
-"""Evaluations that a search may take where `max_evaluations` does not say."""
+SEARCH, LITTLE = 2_000, 100
+"""Evaluations that a search may take where `max_evaluations` does not say: for errors that matter,
+and for those below `tol`."""
 
 
 class Probing:
@@ -149,11 +150,13 @@ class Probing:
         search = Search(
             self.prober,
             target=self.target,
-            limit=min(self.limit, self.prober.loss.evaluations + SEARCH),
+            limit=self.limit,
             rows=self._rows,
             rng=self.rng,
         )
         certificate = self._certify(group, search.found)
+        budget = SEARCH if certificate.typical / 2 > self.tol else LITTLE
+        search.limit = min(self.limit, self.prober.loss.evaluations + budget)
         for _ in range(ROUNDS):
             if certificate.clean or self.kinked or search.exhausted:
                 break
@@ -233,7 +236,7 @@ class Probing:
     def _record(self, group: tuple[Region, ...], certificate: Certificate, found: Found) -> None:
         """What was found and proved, block by block."""
         most = certificate.most(self.confidence)
-        error = min(most, float(np.sqrt(np.mean(certificate.errors**2))))
+        error = min(most, certificate.typical)
         for region in group:
             block = self.blocks[region.block]
             block.corrected = self.prober.belief.gradient[region.block]
