@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 STATUSES = ("pass", "warn", "fail")
@@ -180,14 +180,16 @@ class Result:
         return sum(block.size for block in self.blocks)
 
     def as_dict(self) -> dict[str, Any]:
-        """The whole record as built-in types, ready for JSON."""
-        record: dict[str, Any] = _builtin(asdict(self))
+        """All of it as built-in types."""
+        record: dict[str, Any] = _builtin(self)
         return record
 
 
 def _builtin(value: Any) -> Any:
+    if is_dataclass(value):
+        return {f.name: _builtin(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
         return {str(key): _builtin(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_builtin(item) for item in value]
-    return value.item() if hasattr(value, "item") else value
+    return value.tolist() if hasattr(value, "tolist") else value
