@@ -59,7 +59,13 @@ class Collector:
     def _write(self, kind: str, path: Path) -> None:
         from .report import document, files
 
-        files.write(path, document.as_text(document.document(self.records)))
+        if kind == "html":
+            from .report.page import page
+
+            text = page(self.records)
+        else:
+            text = document.as_text(document.document(self.records))
+        files.write(path, text)
         self._written.append(path)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

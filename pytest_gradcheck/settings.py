@@ -71,6 +71,9 @@ class Settings:
         Whether a framework's backward pass is compared with itself under its vectorised map.
     float64 : bool
         Whether differences of a framework's narrower code are taken in float64.
+    study : bool
+        Whether the worst entry is measured at every step as well, for the picture of the step-size
+        study: some fifty evaluations more, which are not counted.
     before_each : callable or None
         Called without arguments before every evaluation of the loss.
     executor : concurrent.futures.Executor or None
@@ -132,6 +135,9 @@ class Settings:
     float64: bool = field(
         default=True, metadata={"help": "take differences of a framework's narrow code in float64"}
     )
+    study: bool = field(
+        default=False, metadata={"help": "measure the worst entry at every step, for its picture"}
+    )
     before_each: Callable[[], object] | None = field(
         default=None, metadata={"help": "called before every evaluation", "code_only": True}
     )
@@ -160,7 +166,7 @@ class Settings:
         if isinstance(self.freeze_rng, bool):
             object.__setattr__(self, "freeze_rng", "on" if self.freeze_rng else "off")
         one_of("freeze_rng", self.freeze_rng, FREEZE_RNG)
-        for name in ("refine", "forward_ad", "batched_grad", "float64"):
+        for name in ("refine", "forward_ad", "batched_grad", "float64", "study"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name}={getattr(self, name)!r}: must be True or False")
         if isinstance(self.order, bool) or self.order not in (1, 2):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .study import Study
+    from .view import View
 
 STATUSES = ("pass", "warn", "fail")
 DOUBTED = (
@@ -146,6 +150,10 @@ class Result:
         Name of what was checked.
     settings : dict
         Thresholds and step of this check.
+    views : tuple of View
+        Small pictures of the parameters.
+    study : Study or None
+        One entry at every step, where ``study=True`` asked for it.
     """
 
     status: str
@@ -158,6 +166,8 @@ class Result:
     seconds: float
     title: str = "loss"
     settings: dict[str, Any] = field(default_factory=dict)
+    views: tuple[View, ...] = ()
+    study: Study | None = None
 
     @property
     def bound(self) -> float:

@@ -62,6 +62,33 @@ class FindingRecord(TypedDict):
     evidence: dict[str, Any]
 
 
+class ViewRecord(TypedDict):
+    """A small picture of one parameter: see `pytest_gradcheck.core.view.View`."""
+
+    parameter: str
+    shape: list[int]
+    cells: list[str]
+    scale: Number
+    points: list[list[float]]
+    wrong: int
+
+
+class StudyRecord(TypedDict):
+    """One entry at every step: see `pytest_gradcheck.core.study.Study`."""
+
+    parameter: str
+    index: list[int]
+    analytic: Number
+    numeric: Number
+    uncertainty: Number
+    steps: list[float]
+    central: list[Number]
+    forward: list[Number]
+    noise: Number
+    truncation: Number
+    step: float
+
+
 class Record(TypedDict):
     """One check of the run; see docs/records.md."""
 
@@ -79,6 +106,8 @@ class Record(TypedDict):
     blocks: list[BlockRecord]
     worst: list[EntryRecord]
     findings: list[FindingRecord]
+    views: list[ViewRecord]
+    study: StudyRecord | None
     settings: dict[str, Any]
     seed: int
     command: str
@@ -110,6 +139,8 @@ def record_of(result: Result, *, test: str = "", number: int = 0, command: str =
             **result.as_dict(),
         }
     )
+    if not result.settings.get("study"):
+        record["views"] = []  # nobody will look at them
     return record
 
 
