@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from .api import check
     from .core.parameters import Parameter
     from .core.problem import Problem
-    from .core.result import Block, Entry, Finding, Result
+    from .core.result import Block, Entry, Finding
     from .core.situation import Situation
     from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
+    from .result import Result
     from .session import Gradcheck
     from .settings import Settings
 
@@ -25,7 +26,7 @@ _HOME = {
     "Block": ".core.result",
     "Entry": ".core.result",
     "Finding": ".core.result",
-    "Result": ".core.result",
+    "Result": ".result",
     "Situation": ".core.situation",
     "Gradcheck": ".session",
     "GradcheckError": ".errors",

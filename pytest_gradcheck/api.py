@@ -8,9 +8,10 @@ from typing import Any
 from . import adapters as builtin
 from .core.check import run_check
 from .core.problem import Problem
-from .core.result import Finding, Result
+from .core.result import Finding
 from .core.situation import Explain, Situation
 from .findings import explain
+from .result import Result
 from .settings import Settings, merge
 
 Adapter = Callable[[Any, tuple[Any, ...], Settings], "Problem | None"]
@@ -71,5 +72,5 @@ def check(
             def explained(situation: Situation) -> list[Finding]:
                 return [f for source in (explain, *findings) for f in source(situation) or ()]
 
-            return run_check(problem, resolved, explain=explained)
+            return Result.of(run_check(problem, resolved, explain=explained))
     raise AssertionError("the built-in adapters take everything or raise")

@@ -91,6 +91,8 @@ def run_check(
             views = views_of(blocks, [block.status != "pass" for block in judged])
             study = None
             if settings.study:
+                state.restore()  # the object holds its own arrays again, to be replaced once more
+                saved.restore()
                 study = step_study(problem, point, settings, state, blocks, worst)
         return Result(
             status=worst_status([status, *(b.status for b in judged), _status(findings, settings)]),

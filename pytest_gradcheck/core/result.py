@@ -166,8 +166,8 @@ class Result:
     seconds: float
     title: str = "loss"
     settings: dict[str, Any] = field(default_factory=dict)
-    views: tuple[View, ...] = ()
-    study: Study | None = None
+    views: tuple[View, ...] = field(default=(), repr=False)
+    study: Study | None = field(default=None, repr=False)
 
     @property
     def bound(self) -> float:

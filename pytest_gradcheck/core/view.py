@@ -101,12 +101,13 @@ def _levels(block: Evidence, low: int, high: int) -> NDArray[np.int16]:
     if not error.any():  # NaN is something
         return np.where(np.isnan(bar), _UNKNOWN, _NOTHING).astype(np.int16)
     typical = rms(block.claimed) + block.reference_norm / math.sqrt(block.claimed.size)
-    decades = np.log10(error / typical) - FIRST
+    with np.errstate(all="ignore"):  # errors of 0, typical ones of 0
+        decades = np.log10(error / typical) - FIRST
     level = np.clip(np.nan_to_num(np.round(PER_DECADE * decades)), 0, len(LETTERS) - 1)
     level = np.where(error > bar, level + _CERTAIN, level)
     level = np.where(error == 0, _NOTHING, level)
-    level = np.where(np.isfinite(error), level, _NOT_FINITE)
-    return np.where(np.isnan(bar), _UNKNOWN, level).astype(np.int16)
+    level = np.where(np.isnan(bar), _UNKNOWN, level)
+    return np.where(np.isfinite(error), level, _NOT_FINITE).astype(np.int16)
 
 
 def _written(levels: Iterable[int]) -> str:

@@ -25,12 +25,13 @@ class Mark:
     """Something drawn: a "line", "dots", "rings", "crosses", a "band" between two corners.
 
     `role` is what it stands for: "measured", "claimed", "other", "rounding", "truncation", "bar",
-    "step", "ink".
+    "step", "ink"; `label` says so in a legend.
     """
 
     kind: str
     role: str
     points: Points
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ def scatter(views: Sequence[ViewRecord]) -> Picture | None:
         return None
     marks = [
         Mark("line", "ink", [(-REACH, -REACH), (REACH, REACH)]),
-        Mark("dots", "measured", right),
-        Mark("crosses", "claimed", wrong),
+        Mark("dots", "measured", right, "agrees"),
+        Mark("crosses", "claimed", wrong, "certainly off"),
     ]
     ends = ((-1.0, "−1"), (0.0, "0"), (1.0, "1"))
     return Picture(
@@ -110,21 +111,27 @@ def study(found: StudyRecord | None) -> Picture | None:
     off = abs(claimed - measured) / unit
     shown = [*(y for _, y in central), *(y for _, y in forward), *_logs(off, bar / unit)]
     low, high = _wide([value for value in shown if value > LEAST])
-    marks = [Mark("line", "step", [(_log(found["step"]), low), (_log(found["step"]), high)])]
+    step = _log(found["step"])
+    marks = [Mark("line", "step", [(step, low), (step, high)], "step of the check")]
     if bar > 0 and math.isfinite(bar):
         top = min(max(_log(bar / unit), low + 0.15), high)
-        marks.append(Mark("band", "bar", [(x[0], low), (x[1], top)]))
-    for role, intercept, slope in (
-        ("rounding", noise / (math.sqrt(2) * unit), -1),
-        ("truncation", bend / unit, 2),
+        marks.append(Mark("band", "bar", [(x[0], low), (x[1], top)], "error bar"))
+    for role, intercept, slope, power in (
+        ("rounding", noise / (math.sqrt(2) * unit), -1, "1/h"),
+        ("truncation", bend / unit, 2, "h²"),
     ):
         if intercept > 0 and math.isfinite(intercept):
-            marks.append(Mark("line", role, _clipped(_log(intercept), slope, x, (low, high))))
+            line = _clipped(_log(intercept), slope, x, (low, high))
+            marks.append(Mark("line", role, line, f"{role}, {power}"))
     is_off = off > 2 * bar / unit and off > 0
     if is_off:
-        marks.append(Mark("line", "claimed", [(x[0], _log(off)), (x[1], _log(off))]))
-    for kind, role, errors in (("rings", "other", forward), ("dots", "measured", central)):
-        marks.append(Mark(kind, role, [(step, max(error, low)) for step, error in errors]))
+        level = [(x[0], _log(off)), (x[1], _log(off))]
+        marks.append(Mark("line", "claimed", level, "how far the claim is off"))
+    for kind, role, errors, label in (
+        ("rings", "other", forward, "forward quotients"),
+        ("dots", "measured", central, "central quotients"),
+    ):
+        marks.append(Mark(kind, role, [(step, max(error, low)) for step, error in errors], label))
     label = label_of(found["parameter"], found["index"])
     return Picture(
         "study",

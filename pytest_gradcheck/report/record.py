@@ -113,7 +113,9 @@ class Record(TypedDict):
     command: str
 
 
-def record_of(result: Result, *, test: str = "", number: int = 0, command: str = "") -> Record:
+def record_of(
+    result: Result, *, test: str = "", number: int = 0, command: str = "", views: bool = True
+) -> Record:
     """The record of one check.
 
     Parameters
@@ -125,6 +127,9 @@ def record_of(result: Result, *, test: str = "", number: int = 0, command: str =
         Which check of that test it is, from 0.
     command : str
         A command line that runs the check again.
+    with_views : bool or None
+        Whether views are kept; None keeps them where a study was asked for, as then they are
+        looked at.
     """
     named = [finding.name for finding in result.findings]
     record: Record = portable(
@@ -134,13 +139,13 @@ def record_of(result: Result, *, test: str = "", number: int = 0, command: str =
             "cause": next((cause for cause in CAUSES if cause in named), None),
             "headline": "" if result.status == "pass" else headline(result),
             "size": result.size,
-            "seed": result.settings.get("seed", 0),
+            "seed": result.settings.get("seed") or 0,
             "command": command,
             **result.as_dict(),
         }
     )
-    if not result.settings.get("study"):
-        record["views"] = []  # nobody will look at them
+    if not views:
+        record["views"] = []
     return record
 
 
