@@ -28,6 +28,8 @@ SIDE, CELL, STRIP = 240, 16, 14
 """Pixels: of a heat map, of its cells at most, of the height of a vector."""
 GAUGE = (-12.0, 0.0)
 """Powers of ten between which relative errors are drawn."""
+AT_ONCE = 100
+"""Checks up to which the page is all there without its script; above, each is made when opened."""
 SIGNS = {"fail": "✕", "warn": "!", "pass": "✓"}
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What the page may load: nothing, but for its own style and pictures."""
@@ -73,6 +75,7 @@ def page(records: Iterable[Record]) -> str:
         style=style,
         policy=f"{POLICY}; script-src {_hash(script)}",
         ramps=_ramps(),
+        later=len(ranked) > AT_ONCE,
     )
 
 

@@ -21,6 +21,12 @@
     try { localStorage.setItem("gradcheck-theme", theme); } catch { /* not remembered */ }
   });
 
+  // On a large page the inside of a check is text until it is opened.
+  document.addEventListener("toggle", (event) => {
+    const later = event.target.querySelector(".later");
+    if (event.target.open && later) later.outerHTML = later.textContent;
+  }, true);
+
   // A link to a check opens it.
   const reveal = () => {
     const target = document.getElementById(location.hash.slice(1));
