@@ -20,7 +20,7 @@ NASTY = '<script>alert("1")</script>$x^2$ & \udc80'
 class Tags(HTMLParser):
     """Tags and text of a piece of HTML, every tag closed."""
 
-    VOID = ("img", "meta", "link", "input")
+    VOID = ("img", "meta", "link", "input", "wbr")
 
     def __init__(self, html: str) -> None:
         super().__init__()
