@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .core.problem import Problem
     from .core.result import Block, Entry, Finding
     from .core.situation import Situation
+    from .core.study import Study
+    from .core.view import View
     from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
     from .result import Result
     from .session import Gradcheck
@@ -28,6 +30,8 @@ _HOME = {
     "Finding": ".core.result",
     "Result": ".result",
     "Situation": ".core.situation",
+    "Study": ".core.study",
+    "View": ".core.view",
     "Gradcheck": ".session",
     "GradcheckError": ".errors",
     "GradcheckWarning": ".errors",
@@ -49,7 +53,9 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Situation",
+    "Study",
     "SubjectError",
+    "View",
     "check",
 ]
 __version__ = "0.1.0"

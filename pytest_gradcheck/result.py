@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result(core.Result):
-    """All that one check found.
-
-    See Also
-    --------
-    pytest_gradcheck.core.result.Result : its attributes.
-    """
+    __doc__ = core.Result.__doc__
 
     @classmethod
     def of(cls, found: core.Result) -> Result:
