@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .measured import Evidence, rms
+from .region import PIECE
 
 CELLS, FEWER = 48, 24
 """Rows and columns at most: of a parameter that is wrong, and of one that is not."""
@@ -81,26 +82,32 @@ def _as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _cells(block: Evidence, matrix: tuple[int, int], most: int) -> tuple[str, ...]:
-    """Letters, from one group of rows after another; of a vector, one group of columns."""
-    length = matrix[1]
-    if matrix[0] == 1:
+    """Letters, from one group of rows after another, or from one piece of a vector."""
+    typical = rms(block.claimed) + block.reference_norm / math.sqrt(block.claimed.size)
+    rows, length = matrix
+    if rows == 1:
         columns = _bounds(length, most * STRIP)
-        row = [_levels(block, low, high).max() for low, high in columns]
-        return (_written(row),)
+        at_once = max(1, PIECE * len(columns) // length)
+        found: list[int] = []
+        for i in range(0, len(columns), at_once):
+            group = columns[i : i + at_once]
+            low = group[0][0]
+            levels = _levels(block, low, group[-1][1], typical)
+            found += np.maximum.reduceat(levels, [start - low for start, _ in group]).tolist()
+        return (_written(found),)
     starts = [low for low, _ in _bounds(length, most)]
-    rows = []
-    for low, high in _bounds(matrix[0], most):
-        levels = _levels(block, low * length, high * length).reshape(-1, length)
-        rows.append(_written(np.maximum.reduceat(levels.max(axis=0), starts)))
-    return tuple(rows)
+    written = []
+    for low, high in _bounds(rows, most):
+        levels = _levels(block, low * length, high * length, typical).reshape(-1, length)
+        written.append(_written(np.maximum.reduceat(levels.max(axis=0), starts)))
+    return tuple(written)
 
 
-def _levels(block: Evidence, low: int, high: int) -> NDArray[np.int16]:
+def _levels(block: Evidence, low: int, high: int, typical: float) -> NDArray[np.int16]:
     """What the letters of a range of entries stand for; the larger, the more there is to see."""
     error, bar = block.errors(slice(low, high))
     if not error.any():  # NaN is something
         return np.where(np.isnan(bar), _UNKNOWN, _NOTHING).astype(np.int16)
-    typical = rms(block.claimed) + block.reference_norm / math.sqrt(block.claimed.size)
     with np.errstate(all="ignore"):  # errors of 0, typical ones of 0
         decades = np.log10(error / typical) - FIRST
     level = np.clip(np.nan_to_num(np.round(PER_DECADE * decades)), 0, len(LETTERS) - 1)
