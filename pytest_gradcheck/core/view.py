@@ -8,7 +8,7 @@ entry, row or column stays in sight.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -82,25 +82,32 @@ def _as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _cells(block: Evidence, matrix: tuple[int, int], most: int) -> tuple[str, ...]:
-    """Letters, from one group of rows after another, or from one piece of a vector."""
+    """Letters, from one piece after another: a few rows, or a part of a vector."""
     typical = rms(block.claimed) + block.reference_norm / math.sqrt(block.claimed.size)
     rows, length = matrix
+    columns = _bounds(length, most * STRIP if rows == 1 else most)
     if rows == 1:
-        columns = _bounds(length, most * STRIP)
-        at_once = max(1, PIECE * len(columns) // length)
-        found: list[int] = []
-        for i in range(0, len(columns), at_once):
-            group = columns[i : i + at_once]
-            low = group[0][0]
-            levels = _levels(block, low, group[-1][1], typical)
-            found += np.maximum.reduceat(levels, [start - low for start, _ in group]).tolist()
-        return (_written(found),)
-    starts = [low for low, _ in _bounds(length, most)]
-    written = []
-    for low, high in _bounds(rows, most):
+        found = [
+            np.maximum.reduceat(_levels(block, low, high, typical), starts)
+            for low, high, starts in _pieces(columns, 1)
+        ]
+        return (_written(np.concatenate(found)),)
+    across = [low for low, _ in columns]
+    written: list[str] = []
+    for low, high, starts in _pieces(_bounds(rows, most), length):
         levels = _levels(block, low * length, high * length, typical).reshape(-1, length)
-        written.append(_written(np.maximum.reduceat(levels.max(axis=0), starts)))
+        pooled = np.maximum.reduceat(np.maximum.reduceat(levels, starts, axis=0), across, axis=1)
+        written += map(_written, pooled)
     return tuple(written)
+
+
+def _pieces(bounds: Sequence[tuple[int, int]], width: int) -> Iterator[tuple[int, int, list[int]]]:
+    """Ranges put together to about `PIECE` entries, with where each of them starts in it."""
+    most = max(1, PIECE // max(1, width * (bounds[0][1] - bounds[0][0])))
+    for i in range(0, len(bounds), most):
+        group = bounds[i : i + most]
+        low = group[0][0]
+        yield low, group[-1][1], [start - low for start, _ in group]
 
 
 def _levels(block: Evidence, low: int, high: int, typical: float) -> NDArray[np.int16]:
