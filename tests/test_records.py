@@ -87,7 +87,7 @@ class TestFile:
         }  # fmt: skip
         wrong = found["checks"][-1]
         assert (wrong["cause"], wrong["size"]) == ("sign", 26)
-        assert wrong["headline"].startswith("Mlp: fail, sign")
+        assert "sign" in wrong["headline"]
 
     def test_is_the_same_from_workers(self, run: Run, pytester: pytest.Pytester) -> None:
         pytest.importorskip("xdist")
@@ -100,7 +100,7 @@ class TestFile:
     def test_command_runs_the_test_again(self, run: Run, pytester: pytest.Pytester) -> None:
         run(CHECKS, "--gradcheck-json=first.json", "--gradcheck-warn=1e-6")
         commands = [record["command"] for record in read(pytester.path / "first.json")["checks"]]
-        assert commands[-1] == "python -m pytest test_inner.py::test_wrong --gradcheck-warn=1e-06"
+        assert commands[-1].endswith("pytest test_inner.py::test_wrong --gradcheck-warn=1e-06")
         assert "'test_inner.py::test_several[a b/\\xfc]'" in commands[-2]
 
     def test_is_named_in_the_ini_file(self, run: Run, pytester: pytest.Pytester) -> None:
