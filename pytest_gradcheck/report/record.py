@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from .portable import portable
-from .text import CAUSES, headline
+from .verdict import CAUSES, headline
 
 if TYPE_CHECKING:
     from ..core.result import Result
