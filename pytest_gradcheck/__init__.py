@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from .api import check
     from .core.parameters import Parameter
     from .core.problem import Problem
-    from .core.result import Block, Entry, Finding, Result
+    from .core.result import Block, Entry, Finding
     from .core.situation import Situation
+    from .core.study import Study
+    from .core.view import View
     from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
+    from .result import Result
     from .session import Gradcheck
     from .settings import Settings
 
@@ -25,8 +28,10 @@ _HOME = {
     "Block": ".core.result",
     "Entry": ".core.result",
     "Finding": ".core.result",
-    "Result": ".core.result",
+    "Result": ".result",
     "Situation": ".core.situation",
+    "Study": ".core.study",
+    "View": ".core.view",
     "Gradcheck": ".session",
     "GradcheckError": ".errors",
     "GradcheckWarning": ".errors",
@@ -48,7 +53,9 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Situation",
+    "Study",
     "SubjectError",
+    "View",
     "check",
 ]
 __version__ = "0.1.0"

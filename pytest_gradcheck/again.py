@@ -15,7 +15,7 @@ from .options import LAYERS
 
 def command(item: pytest.Item) -> str:
     """A command that runs this test alone, with the settings of this command line."""
-    given = item.config.stash[LAYERS][1].items()
+    given = item.config.stash[LAYERS][-1].items()
     settings = [f"{flag(name, 'gradcheck-')}={written(v)}" for name, v in given if v is not None]
     return quoted(["pytest", _from_here(item), *settings])
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from . import adapters as builtin
 from .core.problem import Problem
-from .core.result import Finding, Result
+from .core.result import Finding
 from .core.situation import Explain, Situation
 from .findings import explain
 from .points import check_points
+from .result import Result
 from .settings import Settings, merge
 
 Adapter = Callable[[Any, tuple[Any, ...], Settings], "Problem | None"]
@@ -76,4 +77,4 @@ def check(
         return [f for source in (explain, *findings) for f in source(situation) or ()]
 
     adapters, findings = list(adapters), list(findings)
-    return check_points(adapted, subject, resolved, explain=explained)
+    return Result.of(check_points(adapted, subject, resolved, explain=explained))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import warnings
 from dataclasses import Field
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,11 +17,19 @@ from .errors import SettingsError
 from .settings import merge
 from .values import parse_hooks
 
+if TYPE_CHECKING:
+    from .report.record import Record
+
 Layers = list[dict[str, Any]]
 LAYERS = pytest.StashKey[Layers]()
 """On the config: what ini file and command line set, weakest first."""
-RECORDS = pytest.StashKey[list[dict[str, Any]]]()
-"""On a test item: the results of its checks, as built-in types."""
+RECORDS: pytest.StashKey[list[Record]] = pytest.StashKey()
+"""On a test item: the records of its checks."""
+REPORTED = pytest.StashKey[int]()
+"""On a test item: how many of them were sent with its reports."""
+FILES = pytest.StashKey[dict[str, Path]]()
+"""On the config: the files that are written at the end of the run, by their kind."""
+KINDS = ("json", "html")
 PROGRESS = pytest.StashKey[str]()
 """On the config: "auto" or "off"."""
 FACTORY = pytest.StashKey[str]()
@@ -82,6 +93,17 @@ _OF_THE_RUN: tuple[tuple[str, str, dict[str, Any]], ...] = (
         " without arguments, such as concurrent.futures:ProcessPoolExecutor",
         {"metavar": "MODULE:FACTORY"},
     ),
+    (
+        "json",
+        "write the records of all gradient checks of the run to this file",
+        {"metavar": "PATH"},
+    ),
+    (
+        "html",
+        "write all gradient checks of the run to this file, a page with their pictures, for each of"
+        ' which its worst entry is measured at every step (needs "pytest-gradcheck[report]")',
+        {"metavar": "PATH"},
+    ),
 )
 """Options that are no settings of a check: name, help, and how they stand on the command line."""
 
@@ -111,6 +133,28 @@ def read_for_the_run(config: pytest.Config) -> None:
             f"gradcheck_executor: {factory!r} is not of the form package.module:factory"
         )
     config.stash[PROGRESS], config.stash[FACTORY] = progress, factory
+    if given["html"]:
+        config.stash[LAYERS].insert(0, {"study": True})
+    is_worker = hasattr(config, "workerinput")
+    config.stash[FILES] = {} if is_worker else _files(config, given)
+
+
+def _files(config: pytest.Config, given: dict[str, str]) -> dict[str, Path]:
+    """Paths as seen from where pytest was started: a test may go elsewhere."""
+    from .report.files import mistake_in
+
+    if given["html"] and find_spec("jinja2") is None:
+        raise pytest.UsageError(
+            "gradcheck_html: the page is made with Jinja2, which is not installed:"
+            ' python -m pip install "pytest-gradcheck[report]"'
+        )
+    start, found = config.invocation_params.dir, {}
+    for kind in (kind for kind in KINDS if given[kind]):
+        found[kind] = Path(os.path.abspath(start / Path(given[kind]).expanduser()))
+        mistake = mistake_in(found[kind])
+        if mistake:
+            raise pytest.UsageError(f"gradcheck_{kind}: {found[kind]} {mistake}")
+    return found
 
 
 def read(config: pytest.Config) -> Layers:

@@ -39,6 +39,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     config.stash[options.LAYERS] = options.read(config)
     options.read_for_the_run(config)
+    if config.stash[options.FILES] or config.getoption("gradcheck_summary") is not None:
+        from .collector import collect
+
+        collect(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(OnTerminal(config))
 
@@ -58,6 +62,7 @@ def gradcheck(request: pytest.FixtureRequest) -> Gradcheck:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[options.RECORDS], item.stash[options.REPORTED] = [], 0  # also of a second run
     if item.get_closest_marker("gradcheck") is not None:
         from .session import require_servable
 
@@ -89,8 +94,10 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if call.when == "call" and options.RECORDS in item.stash:
-        report.__dict__["gradcheck"] = item.stash[options.RECORDS]
+    if item.stash.get(options.RECORDS, ()):
+        from .session import attach
+
+        attach(item, report)
     if call.excinfo is not None and isinstance(call.excinfo.value, OURS):
         from .session import failure_of
 
@@ -120,6 +127,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     config = terminalreporter.config
     rows = config.getoption("gradcheck_summary")
     if rows is not None and not hasattr(config, "workerinput"):
+        from .collector import COLLECTOR
         from .terminal import write_summary
 
-        write_summary(terminalreporter, rows or None)
+        write_summary(terminalreporter, config.stash[COLLECTOR].records, rows or None)

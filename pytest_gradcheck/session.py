@@ -18,17 +18,20 @@ import pytest
 from .adapters import as_subject, divided
 from .again import command
 from .core.problem import Problem
-from .core.result import Finding, Result
+from .core.result import Finding
 from .core.situation import Situation
 from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
 from .executor import executor_of_the_run
 from .findings import explain
-from .options import LAYERS, RECORDS
+from .options import LAYERS, RECORDS, REPORTED
 from .points import check_points
 from .progress import shown
 from .report.cells import harmless
+from .report.fragment import extra, fragment
+from .report.record import properties, record_of
 from .report.text import failure, headline, warning
 from .report.travelled import plain_data
+from .result import Result
 from .settings import Settings, merge
 from .tracebacks import raise_in, without_ours
 
@@ -97,19 +100,19 @@ class Gradcheck:
 
 def _check(item: pytest.Item, subject: Any, args: tuple[Any, ...], settings: Settings) -> Result:
     __tracebackhide__ = True
-    records = item.stash.setdefault(RECORDS, [])
+    records = item.stash[RECORDS]
     seed = zlib.crc32(f"{item.nodeid}#{len(records)}".encode())
     if settings.executor is None:
         settings = replace(settings, executor=executor_of_the_run(item.config))
     adapt = partial(_adapted, item, args, settings)
     with shown(item):
-        result = check_points(
-            adapt, subject, settings, seed=seed, explain=partial(_explained, item)
-        )
-    records.append({"test": item.nodeid, "seed": seed, **result.as_dict()})
-    number = f"[{len(records) - 1}]" if len(records) > 1 else ""
-    for name in ("status", "relative_error", "uncertainty", "evaluations"):
-        item.user_properties.append((f"gradcheck{number}.{name}", getattr(result, name)))
+        found = check_points(adapt, subject, settings, seed=seed, explain=partial(_explained, item))
+    result = Result.of(found)
+    record = record_of(
+        result, test=item.nodeid, number=len(records), command=command(item), views=settings.study
+    )
+    records.append(record)
+    item.user_properties.extend(properties(record))
     return result
 
 
@@ -118,6 +121,18 @@ def _adapted(item: pytest.Item, args: tuple[Any, ...], settings: Settings, subje
         subject=subject, args=args, settings=settings
     )
     return problem
+
+
+def attach(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Send the records made since the last report of this test with this one."""
+    done = item.stash.get(REPORTED, 0)
+    records = item.stash[RECORDS][done:]
+    item.stash[REPORTED] = done + len(records)
+    report.__dict__["gradcheck"] = records
+    if item.config.getoption("htmlpath", None):  # pytest-html
+        shown = [record for record in records if record["status"] != "pass"]
+        html = [extra(fragment(record)) for record in shown]
+        report.__dict__["extras"] = [*getattr(report, "extras", ()), *html]
 
 
 def _explained(item: pytest.Item, situation: Situation) -> list[Finding]:
@@ -258,7 +273,7 @@ def check_returned(item: pytest.Function, returned: list[Any]) -> None:
     __tracebackhide__ = True
     value = returned[0] if returned else None
     if value is None:
-        if _is_marked_itself(item) and RECORDS not in item.stash:
+        if _is_marked_itself(item) and not item.stash[RECORDS]:
             _refuse(
                 item,
                 "nothing was checked: the test must return the object to be checked (or a tuple or"

@@ -78,6 +78,9 @@ class Settings:
         Learning rate of these steps.
     points : int
         Check again at so many random displacements, after training if there is any.
+    study : bool
+        Whether the worst entry is measured at every step as well, for the picture of the step-size
+        study: some fifty evaluations more, which are not counted.
     before_each : callable or None
         Called without arguments before every evaluation of the loss.
     executor : concurrent.futures.Executor or None
@@ -144,6 +147,9 @@ class Settings:
     )
     lr: float = field(default=0.1, metadata={"help": "learning rate of these steps"})
     points: int = field(default=0, metadata={"help": "check again at so many random displacements"})
+    study: bool = field(
+        default=False, metadata={"help": "measure the worst entry at every step, for its picture"}
+    )
     before_each: Callable[[], object] | None = field(
         default=None, metadata={"help": "called before every evaluation", "code_only": True}
     )
@@ -172,7 +178,7 @@ class Settings:
         if isinstance(self.freeze_rng, bool):
             object.__setattr__(self, "freeze_rng", "on" if self.freeze_rng else "off")
         one_of("freeze_rng", self.freeze_rng, FREEZE_RNG)
-        for name in ("refine", "forward_ad", "batched_grad", "float64"):
+        for name in ("refine", "forward_ad", "batched_grad", "float64", "study"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name}={getattr(self, name)!r}: must be True or False")
         if isinstance(self.order, bool) or self.order not in (1, 2):

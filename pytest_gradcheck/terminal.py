@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import pytest
 
 from .report.cells import Line, Span, line, paragraph, spelt, trimmed
+from .report.record import Record
 from .report.summary import summary_lines
 from .report.text import View, report
 from .report.travelled import result_of
@@ -94,14 +95,10 @@ def write_lines(tw: Any, lines: Iterable[Line], *, mark: str = "") -> None:
         tw.line((tw.markup(mark, red=True, bold=True) if mark else "") + text)
 
 
-def write_summary(reporter: pytest.TerminalReporter, rows: int | None) -> None:
-    """Write the records that came with the test reports, from this process or from workers."""
-    records = [
-        record
-        for reports in reporter.stats.values()
-        for report in reports
-        for record in getattr(report, "gradcheck", ())
-    ]
+def write_summary(
+    reporter: pytest.TerminalReporter, records: Sequence[Record], rows: int | None
+) -> None:
+    """Write the records of the run, of this process or of its workers."""
     if not records:
         return
     tw = reporter.config.get_terminal_writer()

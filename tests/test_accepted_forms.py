@@ -230,6 +230,12 @@ def test_a_float32_loss_value_still_shows_a_wrong_gradient() -> None:
     assert check(model).status == "fail"
 
 
+def test_float32_parameters_of_an_object_are_measured_in_float64() -> None:
+    result = check(Holder({"W": array(2, 3).astype(np.float32)}))
+    assert result.status == "pass"
+    assert result.bound < 1e-7  # rounding of the claim; float32 steps allow no better than 1e-6
+
+
 def test_an_integer_loss_is_a_number_whose_slope_is_zero() -> None:
     result = check(loss=lambda p: 3, grads=lambda p: np.zeros(2), params=np.ones(2))
     assert [finding.name for finding in result.findings] == ["zero-gradient"]

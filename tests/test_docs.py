@@ -14,6 +14,7 @@ PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in
 MISTAKES = ROOT / "docs" / "first-mistakes.md"
 """What is shown there is what fails: it has a test of its own."""
 OPTIONAL = ("torch", "jax", "sklearn", "scipy")
+NEEDED = {"--gradcheck-html": "jinja2", ".plot()": "matplotlib", ".to_frame()": "pandas"}
 
 
 def name_of(page: Path) -> str:
@@ -27,6 +28,7 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     found = [b for b in blocks(page) if page != README or b.language != "text"]
     source = "\n".join(block.source for block in found)
     used = [p for p in OPTIONAL if re.search(rf"^(import|from) {p}\b", source, re.MULTILINE)]
+    used += [package for word, package in NEEDED.items() if word in source]
     for package in used:
         pytest.importorskip(package)
     Reader(tmp_path).follow(found)

@@ -35,8 +35,12 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
     def in_float64(state: State) -> Problem | None:
         if blocks.copies:
             wide = Blocks(blocks.tree, widen=True)
-            losses = hooks.losses_of(wide)
-            return Problem(wide.parameters, loss=hooks.loss_of(wide), grads=grads, losses=losses)
+            return Problem(
+                wide.parameters,
+                loss=hooks.loss_of(wide),
+                grads=grads,
+                losses=hooks.losses_of(wide),
+            )
         replaced = [_replaced(parameter, state) for parameter in blocks.parameters]
         if any(parameter is None for parameter in replaced):
             return None

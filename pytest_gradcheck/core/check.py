@@ -26,6 +26,8 @@ from .point import held_generators, inspect_point
 from .problem import Problem
 from .result import DOUBTED, Block, Finding, Result
 from .situation import Explain, Situation
+from .study import step_study
+from .view import views_of
 
 PROBE_ABOVE = 5_000
 """Number of parameters above which ``mode="auto"`` probes."""
@@ -86,6 +88,12 @@ def run_check(
                 findings += explain(Situation(blocks, judged, args, point, saved, tuple(findings)))
             if any(block.status != "pass" for block in judged):
                 findings += problem.explain(worst)
+            views = views_of(blocks, [block.status != "pass" for block in judged])
+            study = None
+            if settings.study:
+                state.restore()  # the object holds its own arrays again, to be replaced once more
+                saved.restore()
+                study = step_study(problem, point, settings, state, blocks, worst)
         return Result(
             status=worst_status([status, status_of(judged, findings, settings)]),
             relative_error=relative_error,
@@ -97,6 +105,8 @@ def run_check(
             seconds=time.perf_counter() - start,
             title=problem.title,
             settings=replace(settings, mode=mode, seed=seed).written(),
+            views=views,
+            study=study,
         )
 
 

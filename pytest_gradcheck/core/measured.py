@@ -65,6 +65,8 @@ class Evidence(Protocol):
     def error_limits(self) -> tuple[float, float, float]: ...
     def first_not_finite(self) -> tuple[int, float, int] | None: ...
     def worst(self, count: int) -> list[Single]: ...
+    def some(self, count: int) -> list[Single]: ...
+    def errors(self, where: slice) -> tuple[Array, Array]: ...
     def wrong(self, relative: float, least: float) -> list[Single]: ...
 
 
@@ -135,6 +137,18 @@ class Measured:
         error = _nan_last(np.abs(self.claimed - self.numeric))
         beyond = _nan_last(np.maximum(error - self.bar, 0.0))
         return [self._single(i) for i in np.lexsort((-error, -beyond))[:count]]
+
+    def some(self, count: int) -> list[Single]:
+        """At most so many entries: half of them the worst, the others from small to large."""
+        order = np.argsort(self.claimed, kind="stable")
+        spread = order[np.linspace(0, order.size - 1, min(count // 2, order.size)).astype(int)]
+        found = {one.index: one for one in self.worst(count - spread.size)}
+        return [*found.values(), *(self._single(i) for i in spread if i not in found)]
+
+    def errors(self, where: slice) -> tuple[Array, Array]:
+        """Errors of a range of entries, and their error bars; NaN where an entry is unknown."""
+        uncertainty, rounding = self.uncertainty[where], self.claim_rounding[where]
+        return np.abs(self.claimed[where] - self.numeric[where]), uncertainty + rounding
 
     def wrong(self, relative: float, least: float) -> list[Single]:
         """Entries that are certainly wrong by themselves."""

@@ -119,6 +119,19 @@ class Probed:
         singles = [self._single(i) for i in self.entries]
         return sorted(singles, key=lambda s: (-s.beyond, -s.error))[:count]
 
+    def some(self, count: int) -> list[Single]:
+        """At most so many entries, of those measured by themselves."""
+        return self.worst(count)
+
+    def errors(self, where: slice) -> tuple[Array, Array]:
+        """As `Measured.errors`: what was found wrong, and unknown where it is not told apart."""
+        error = np.abs(self.claimed[where] - self.corrected[where])
+        bar = np.where(error == 0, math.nan if self.least > 0 else 0.0, 0.0)
+        for i, measured in self.entries.items():
+            if where.start <= i < where.stop:
+                bar[i - where.start] = measured.uncertainty
+        return error, bar
+
     def wrong(self, relative: float, least: float) -> list[Single]:
         """Entries that are certainly wrong by themselves, of those measured; none where told."""
         if self.told:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .study import Study
+    from .view import View
 
 STATUSES = ("pass", "warn", "fail")
 DOUBTED = (
@@ -150,6 +154,10 @@ class Result:
         Where it was made, if at several points: ``"after training"``.
     points : tuple of Result
         The checks at all points, of which this is the worst; none where there was but one.
+    views : tuple of View
+        Small pictures of the parameters.
+    study : Study or None
+        One entry at every step, where ``study=True`` asked for it.
     """
 
     status: str
@@ -164,6 +172,8 @@ class Result:
     settings: dict[str, Any] = field(default_factory=dict)
     point: str = ""
     points: tuple[Result, ...] = ()
+    views: tuple[View, ...] = field(default=(), repr=False)
+    study: Study | None = field(default=None, repr=False)
 
     @property
     def bound(self) -> float:
@@ -186,14 +196,16 @@ class Result:
         return sum(block.size for block in self.blocks)
 
     def as_dict(self) -> dict[str, Any]:
-        """The whole record as built-in types, ready for JSON."""
-        record: dict[str, Any] = _builtin(asdict(self))
+        """All of it as built-in types."""
+        record: dict[str, Any] = _builtin(self)
         return record
 
 
 def _builtin(value: Any) -> Any:
+    if is_dataclass(value):
+        return {f.name: _builtin(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
         return {str(key): _builtin(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_builtin(item) for item in value]
-    return value.item() if hasattr(value, "item") else value
+    return value.tolist() if hasattr(value, "tolist") else value
