@@ -152,7 +152,7 @@ def test_what_autograd_cannot_see(function: Any, message: str) -> None:
 
 
 def test_nothing_to_differentiate_by() -> None:
-    with pytest.raises(SubjectError, match="given no floating-point number or array.*nothing"):
+    with pytest.raises(SubjectError, match=r"given no floating-point number or array.*nothing"):
         check(lambda x: anp.sum(x * 1.0), np.arange(3))
     with pytest.raises(SubjectError, match="matches nothing that can be moved; there is: x"):
         check(lambda x: anp.sum(x), X, wrt="y")

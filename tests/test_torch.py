@@ -1179,7 +1179,7 @@ def test_nothing_requires_a_gradient() -> None:
     net = nn.Linear(3, 2).requires_grad_(False)
     refused("no parameter of the module and no input requires", net, torch.randn(4, 3))
     refused("'w' matches nothing.*weight, bias, input", nn.Linear(3, 2), torch.randn(4, 3), wrt="w")
-    with pytest.raises(SettingsError, match="wrt=.*names of parameters"):
+    with pytest.raises(SettingsError, match=r"wrt=.*names of parameters"):
         checked(nn.Linear(3, 2), torch.randn(4, 3), wrt=[torch.ones(1)])
 
 

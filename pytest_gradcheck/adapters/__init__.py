@@ -14,7 +14,7 @@ from ..settings import Settings
 from . import functions, hooks
 from .called import Called
 
-FRAMEWORKS = ("torch", "jax", "tensorflow", "autograd")
+FRAMEWORKS = ("keras", "torch", "jax", "tensorflow", "autograd")
 """Frameworks with an adapter, a package here of the same name; looking for one imports none."""
 OF_FUNCTIONS = ("grads", "params", "jac", "vjp", "jvp", "hess", "hvp", "bounds")
 OF_CALLS = ("kwargs",)

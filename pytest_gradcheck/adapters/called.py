@@ -89,6 +89,6 @@ def positional_names(function: Any, count: int, kwargs: Mapping[str, Any]) -> li
         kind = bound.signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_POSITIONAL:
             names += [f"{name}[{i}]" for i in range(len(bound.arguments[name]))]
-        else:
+        elif kind is not inspect.Parameter.VAR_KEYWORD:
             names.append(name)
     return names if len(names) == count else fallback

@@ -18,9 +18,9 @@ import numpy as np
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None), np.float64, np.float32})
 _FOREIGN = """
-_io _pytest _thread asyncio builtins concurrent io jax jaxlib logging multiprocessing numpy pandas
-pluggy pytest pytest_gradcheck queue scipy socket sqlite3 subprocess tensorflow threading torch
-unittest weakref
+_io _pytest _thread asyncio builtins concurrent io jax jaxlib keras logging multiprocessing numpy
+pandas pluggy pytest pytest_gradcheck queue scipy socket sqlite3 subprocess tensorflow threading
+torch unittest weakref
 """
 FOREIGN = frozenset(_FOREIGN.split())
 """Packages whose objects have their own life (locks, files, caches): not ours to walk."""
