@@ -1135,6 +1135,17 @@ def test_parameters_that_live_elsewhere(dtype: Any, layout: str) -> None:
     assert parameter.narrow == (dtype != torch.float64)
 
 
+def test_rounding_of_bfloat16_is_its_own() -> None:
+    parameter = Elsewhere("w", torch.ones(2, dtype=torch.bfloat16))
+    assert parameter.eps == 2.0**-7
+    net, x = nn.Linear(6, 4).to(torch.bfloat16), torch.randn(5, 6).to(torch.bfloat16)
+    result = checked(
+        net, x, loss=lambda y: y.float().square().sum(), float64=False, allow=["coarse"]
+    )
+    assert result.status != "fail"
+    assert result.uncertainty > 1e-3
+
+
 def test_host_tensors_are_shared() -> None:
     tensor = torch.zeros(2, 3, dtype=torch.float64)
     block = Tensors(["w"], [tensor]).parameters[0]
