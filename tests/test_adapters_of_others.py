@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -76,18 +73,3 @@ def test_an_adapter_shipped_as_a_package(pytester: pytest.Pytester) -> None:
 def test_without_the_package_its_tests_are_skipped(pytester: pytest.Pytester) -> None:
     shutil.copy(PACKAGE / "test_splines.py", pytester.path)
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(skipped=1)
-
-
-BLOCKS = re.findall(
-    r"^## (\w+).*?```python\n(.*?)```",
-    (ROOT / "docs" / "more-frameworks.md").read_text(encoding="utf-8"),
-    re.DOTALL | re.MULTILINE,
-)
-
-
-@pytest.mark.parametrize(("title", "source"), BLOCKS, ids=[title for title, _ in BLOCKS])
-def test_page_of_more_frameworks(title: str, source: str) -> None:
-    package = re.findall(r"^import (\w+)", source, re.MULTILINE)[0]
-    if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed")
-    subprocess.run([sys.executable, "-c", source], check=True)

@@ -1,4 +1,4 @@
-"""Each row of docs/options-of-peers.md; and no option of the other checkers is missing there."""
+"""Each row of docs/reference/options-of-peers.md; no option of another checker is missing there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jax.test_util import check_grads  # noqa: E402
 
 from pytest_gradcheck import GradcheckError, SubjectError, check  # noqa: E402
 
-PAGE = Path(__file__).parents[1] / "docs" / "options-of-peers.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "options-of-peers.md"
 ROWS = re.findall(r"^\| (`.+?) \| .+ \| `(test_\w+)` \|$", PAGE.read_text("utf-8"), re.MULTILINE)
 PEERS = (torch.autograd.gradcheck, torch.autograd.gradgradcheck, check_grads)
 
