@@ -12,7 +12,16 @@ from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from .errors import SettingsError
-from .values import Offered, allowed, hook_names, one_of, positive, require_executor, whole
+from .values import (
+    Offered,
+    allowed,
+    hook_names,
+    one_of,
+    patterns,
+    positive,
+    require_executor,
+    whole,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -185,8 +194,7 @@ class Settings:
             raise SettingsError(f"order={self.order!r}: must be 1 or 2")
         if self.nondet_tol is not None and self.nondet_tol != 0:
             positive("nondet_tol", self.nondet_tol, math.inf)
-        wrt = (self.wrt,) if isinstance(self.wrt, str) else tuple(self.wrt)
-        object.__setattr__(self, "wrt", wrt)
+        object.__setattr__(self, "wrt", patterns("wrt", self.wrt))
         if not isinstance(self.worst, int) or isinstance(self.worst, bool) or self.worst < 1:
             raise SettingsError(f"worst={self.worst!r}: must be a whole number of rows, 1 or more")
         object.__setattr__(self, "allow", allowed(self.allow))

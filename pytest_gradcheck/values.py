@@ -48,6 +48,16 @@ def one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
         raise SettingsError(f"{name}={value!r}: must be one of {', '.join(choices)}")
 
 
+def patterns(name: str, value: Any) -> tuple[str, ...]:
+    found = (value,) if isinstance(value, str) else value
+    if not isinstance(found, (list, tuple, set)) or not all(isinstance(p, str) for p in found):
+        raise SettingsError(
+            f"{name}={value!r}: must be names of parameters or inputs, or patterns such as"
+            " 'layers.*'"
+        )
+    return tuple(found)
+
+
 def allowed(value: Any) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, Iterable) or isinstance(names, Mapping):

@@ -13,7 +13,8 @@ README = ROOT / "README.md"
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
 MISTAKES = ROOT / "docs" / "first-mistakes.md"
 """What is shown there is what fails: it has a test of its own."""
-OPTIONAL = ("torch", "jax", "sklearn", "scipy")
+OPTIONAL = ["torch", "jax", "sklearn", "scipy", "tensorflow", "keras", "autograd"]
+OPTIONAL += ["casadi", "pytensor", "mlx"]
 NEEDED = {"--gradcheck-html": "jinja2", ".plot()": "matplotlib", ".to_frame()": "pandas"}
 
 

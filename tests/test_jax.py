@@ -17,8 +17,9 @@ from pytest_gradcheck.adapters.functions import Functions
 jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402
 
-from pytest_gradcheck.adapters.jax import JaxSubject, adapt  # noqa: E402
-from pytest_gradcheck.adapters.jax.check import JaxCheck  # noqa: E402
+from pytest_gradcheck.adapters.called import Called  # noqa: E402
+from pytest_gradcheck.adapters.jax import adapt  # noqa: E402
+from pytest_gradcheck.adapters.jax.check import places_of  # noqa: E402
 
 KEYS = jax.random.split(jax.random.PRNGKey(7), 8)
 X = jax.random.normal(KEYS[0], (3, 4))
@@ -129,12 +130,12 @@ class TestFunctions:
         ]  # fmt: skip
         only = check(Functions(loss, None, params), X, 0.5)
         assert names(only) == ["gain", "layers[0].W", "layers[0].b"]
-        assert names(check(JaxSubject(loss, wrt=["x", "*.b"]), params, X, 0.5)) == [
+        assert names(check(loss, params, X, 0.5, wrt=["x", "*.b"])) == [
             "params.layers[0].b", "x",
         ]  # fmt: skip
 
     def test_keyword_arguments(self) -> None:
-        result = check(JaxSubject(lambda x, *, y: jnp.sum(x * y), kwargs={"y": X + 1}), X)
+        result = check(lambda x, *, y: jnp.sum(x * y), X, kwargs={"y": X + 1})
         assert (result.status, names(result)) == ("pass", ["x", "y"])
 
     def test_wrong_output_is_named(self) -> None:
@@ -173,7 +174,7 @@ class TestFunctions:
             return x**3
 
         f.defjvp(lambda p, t: (p[0] ** 3, 2.9 * p[0] ** 2 * t[0]))
-        result = check(JaxSubject(f, forward_ad=True), X)
+        result = check(f, X, forward_ad=True)
         assert statuses(result) == {"x": "fail", "forward:x": "fail"}
 
     def test_second_order(self) -> None:
@@ -182,16 +183,16 @@ class TestFunctions:
             return x**3
 
         f.defjvp(lambda p, t: (p[0] ** 3, 3 * jax.lax.stop_gradient(p[0]) ** 2 * t[0]))
-        result = check(JaxSubject(f, order=2, forward_ad=True), X)
+        result = check(f, X, order=2, forward_ad=True)
         assert statuses(result) == {"x": "pass", "second:x": "fail", "forward:x": "pass"}
-        right = check(JaxSubject(lambda x: jnp.sin(x) @ x.T, order=2, forward_ad=True), X)
+        right = check(lambda x: jnp.sin(x) @ x.T, X, order=2, forward_ad=True)
         assert right.status == "pass"
         assert right.uncertainty < 1e-8
 
     def test_complex_numbers(self) -> None:
         z = X[0] + 1j * X[1]
         for f in (jnp.exp, jnp.abs, jnp.conj, lambda z: jnp.fft.fft(z) * z):
-            result = check(JaxSubject(f, order=2), z, allow=["zero-gradient"])
+            result = check(f, z, order=2, allow=["zero-gradient"])
             assert result.status == "pass", f
             assert names(result)[:2] == [f"{names(result)[0][:-5]}.real", names(result)[1]]
 
@@ -203,8 +204,8 @@ class TestFunctions:
         assert check(wrong, z).status == "fail"
 
     def test_many_points_in_one_call(self) -> None:
-        own = JaxSubject(lambda x, c: jnp.exp(c * x) @ jnp.ones(4)).completed(Settings())
-        place = JaxCheck(own, (X, 0.5), Settings())._wide[0]
+        own = Called(lambda x, c: jnp.exp(c * x) @ jnp.ones(4))
+        place: Any = places_of(own, (X, 0.5), Settings()).wide[0]
         rng = np.random.default_rng(0)
         points = [rng.normal(size=(5, 3, 4)), rng.normal(size=5)]
         found = place.many(points)
@@ -225,7 +226,7 @@ class TestFunctions:
 class TestPrecision:
     def test_float32_is_verified_to_the_digits_of_float64(self) -> None:
         for order in (1, 2):
-            result = check(JaxSubject(lambda x: jnp.mean(jnp.tanh(x @ x.T) ** 2), order=order), X)
+            result = check(lambda x: jnp.mean(jnp.tanh(x @ x.T) ** 2), X, order=order)
             assert result.status == "pass"
             assert result.relative_error + result.uncertainty < 1e-9
 
@@ -271,7 +272,7 @@ class TestPrecision:
             seen.append(x.dtype)
             return jnp.sum(x**2)
 
-        assert check(JaxSubject(loss, float64=False), X, allow=["coarse"]).status == "pass"
+        assert check(loss, X, float64=False, allow=["coarse"]).status == "pass"
         assert set(seen) == {np.dtype("float32")}
 
     @pytest.mark.parametrize(
@@ -329,14 +330,15 @@ class TestMistakes:
         [
             (jnp.sin, (jnp.arange(3),), "sin is given no floating-point array"),
             (lambda x: x > 0, (X,), "returns no floating-point number"),
-            (JaxSubject(jnp.sin, wrt="y"), (X,), "that is named like 'y'"),
-            (JaxSubject(jnp.sin, order=3), (X,), "order=3: must be 1 or 2"),
-            (JaxSubject(3), (X,), "neither a module nor a function"),
         ],
     )
     def test_messages(self, subject: Any, args: tuple[Any, ...], message: str) -> None:
         with pytest.raises(SubjectError, match=message):
             check(subject, *args)
+
+    def test_nothing_of_that_name(self) -> None:
+        with pytest.raises(SubjectError, match="that is named like"):
+            check(jnp.sin, X, wrt="y")
 
 
 def test_jax_is_not_imported() -> None:

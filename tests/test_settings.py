@@ -163,6 +163,8 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"hooks": "loss=forward"}, "hooks='loss=forward': must be a mapping"),
     ({"hooks": {"lost": "forward"}}, "hooks: 'lost' is not one of params, grads, loss"),
     ({"hooks": {"loss": 3}}, "must be the name of an attribute"),
+    ({"order": 3}, "order=3: must be 1 or 2"),
+    ({"wrt": [1]}, "wrt=[1]: must be names of parameters or inputs"),
     ({"before_each": "reset"}, "before_each='reset': must be a function"),
 ]
 

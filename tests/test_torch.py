@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -12,14 +11,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pytest_gradcheck import Result, SubjectError, check  # noqa: E402
-from pytest_gradcheck.adapters.torch import TorchSubject, adapt  # noqa: E402
+from pytest_gradcheck import Result, SettingsError, SubjectError, check  # noqa: E402
+from pytest_gradcheck.adapters.called import Called  # noqa: E402
+from pytest_gradcheck.adapters.torch import adapt  # noqa: E402
 from pytest_gradcheck.adapters.torch.tensors import Elsewhere, Tensors  # noqa: E402
 from pytest_gradcheck.adapters.torch.wide import Wide  # noqa: E402
 from pytest_gradcheck.settings import Settings  # noqa: E402
 
 nn, F = torch.nn, torch.nn.functional
-OPTIONS = {f.name for f in dataclasses.fields(TorchSubject)} - {"subject"}
 
 
 @pytest.fixture(autouse=True)
@@ -30,12 +29,12 @@ def _seeded() -> Any:
 
 
 def checked(subject: Any, *args: Any, **options: Any) -> Result:
-    asked = {name: options.pop(name) for name in OPTIONS & options.keys()}
-    return check(TorchSubject(subject, **asked), *args, adapters=[adapt], **options)
+    said = {name: options.pop(name) for name in ("loss", "kwargs") if name in options}
+    return check(Called(subject, **said), *args, adapters=[adapt], **options)
 
 
-def problem(subject: Any, *args: Any, **options: Any) -> Any:
-    return adapt(TorchSubject(subject, **options), args, Settings())
+def problem(subject: Any, *args: Any, **said: Any) -> Any:
+    return adapt(Called(subject, **said), args, Settings())
 
 
 def randn(*shape: int, dtype: Any = torch.float64, grad: bool = True) -> Any:
@@ -940,11 +939,6 @@ def test_backward_that_autograd_cannot_follow() -> None:
     assert "x (order 2)" in wrong_blocks(checked(Sine.apply, randn(3), order=2))
 
 
-def test_order_is_one_or_two() -> None:
-    with pytest.raises(SubjectError, match="order=3: must be 1 or 2"):
-        checked(torch.sin, randn(3), order=3)
-
-
 class Jittery(torch.autograd.Function):
     """A backward pass with noise."""
 
@@ -1141,6 +1135,17 @@ def test_parameters_that_live_elsewhere(dtype: Any, layout: str) -> None:
     assert parameter.narrow == (dtype != torch.float64)
 
 
+def test_rounding_of_bfloat16_is_its_own() -> None:
+    parameter = Elsewhere("w", torch.ones(2, dtype=torch.bfloat16))
+    assert parameter.eps == 2.0**-7
+    net, x = nn.Linear(6, 4).to(torch.bfloat16), torch.randn(5, 6).to(torch.bfloat16)
+    result = checked(
+        net, x, loss=lambda y: y.float().square().sum(), float64=False, allow=["coarse"]
+    )
+    assert result.status != "fail"
+    assert result.uncertainty > 1e-3
+
+
 def test_host_tensors_are_shared() -> None:
     tensor = torch.zeros(2, 3, dtype=torch.float64)
     block = Tensors(["w"], [tensor]).parameters[0]
@@ -1185,7 +1190,8 @@ def test_nothing_requires_a_gradient() -> None:
     net = nn.Linear(3, 2).requires_grad_(False)
     refused("no parameter of the module and no input requires", net, torch.randn(4, 3))
     refused("'w' matches nothing.*weight, bias, input", nn.Linear(3, 2), torch.randn(4, 3), wrt="w")
-    refused("wrt=.*names of parameters", nn.Linear(3, 2), torch.randn(4, 3), wrt=[torch.ones(1)])
+    with pytest.raises(SettingsError, match=r"wrt=.*names of parameters"):
+        checked(nn.Linear(3, 2), torch.randn(4, 3), wrt=[torch.ones(1)])
 
 
 @pytest.mark.parametrize(

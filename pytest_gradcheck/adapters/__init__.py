@@ -12,8 +12,9 @@ from ..core.problem import Problem
 from ..errors import SubjectError
 from ..settings import Settings
 from . import functions, hooks
+from .called import Called
 
-FRAMEWORKS = ("torch", "jax")
+FRAMEWORKS = ("keras", "torch", "jax", "tensorflow", "autograd")
 """Frameworks with an adapter, a package here of the same name; looking for one imports none."""
 OF_FUNCTIONS = ("grads", "params", "jac", "vjp", "jvp", "hess", "hvp", "bounds")
 OF_CALLS = ("kwargs",)
@@ -30,6 +31,8 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
         If `subject` is not of a kind that can be checked; the message says what is missing.
     """
     for framework in _loaded():
+        if isinstance(subject, Called) and not framework.owns(subject, args):
+            continue
         problem: Problem | None = framework.adapt(subject, args, settings)
         if problem is not None:
             return problem
@@ -67,10 +70,9 @@ def as_subject(
         return subject, args
     is_object = subject is not None and (callable(subject) or hasattr(subject, "params"))
     if is_object and not said.keys() & OF_FUNCTIONS:
-        for framework in _loaded():
-            call = framework.call_of(subject, args, **said)
-            if call is not None:
-                return call, args
+        call = Called(subject, loss=said.get("loss"), kwargs=said.get("kwargs", {}))
+        if any(framework.owns(call, args) for framework in _loaded()):
+            return call, args
     if is_object or said.keys() & OF_CALLS:
         raise SubjectError(
             "give either an object or loss=, grads= and params=, not both (got"

@@ -160,7 +160,7 @@ class Batches:
                 p.write(theta)
 
     def _require_same(self, together: Array, alone: Array) -> None:
-        rounding = max(float(np.finfo(p.dtype).eps) for p in self.parameters)
+        rounding = max(p.eps for p in self.parameters)
         apart = NARROW * rounding if rounding > 1e-10 else APART
         off = np.abs(together - alone) > apart * np.max(np.abs(alone)) + 10 * self.jitter
         if not off.any():

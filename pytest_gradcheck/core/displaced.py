@@ -105,7 +105,7 @@ def _claims_a_hair_off(problem: Problem, seed: int, along: float = 1.0) -> list[
     for parameter in problem.parameters:
         theta = parameter.read()
         side = along * rng.choice([-1.0, 1.0], theta.size)
-        hair = np.maximum(2 * np.finfo(parameter.dtype).eps * np.abs(theta), 1e-30)
+        hair = np.maximum(2 * parameter.eps * np.abs(theta), 1e-30)
         parameter.write(parameter.round(theta + side * hair))
     return _claims(problem)
 

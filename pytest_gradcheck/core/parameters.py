@@ -48,6 +48,11 @@ class Parameter:
         """Whether its precision is below that of float64."""
         return self.dtype.itemsize < 8
 
+    @property
+    def eps(self) -> float:
+        """Spacing of its numbers at 1."""
+        return float(np.finfo(self.dtype).eps)
+
     def read(self) -> Array:
         """The values as a flat float64 copy."""
         return np.array(self.array, dtype=np.float64).reshape(-1)

@@ -157,10 +157,10 @@ def _rounding(claim: NDArray[Any], parameter: Parameter) -> float:
     That is of its dtype, or of its parameter's if this is lower, or of float32 if all its entries
     came from there.  Numbers such as 0.5 or 3 are exact in any precision and say nothing.
     """
-    precisions = [np.finfo(claim.dtype), np.finfo(parameter.dtype)]
+    spacings = [float(np.finfo(claim.dtype).eps), parameter.eps]
     if _fits(claim, np.float32) and not _fits(claim, np.float16):
-        precisions.append(np.finfo(np.float32))
-    return max(float(precision.eps) / 2 for precision in precisions)
+        spacings.append(float(np.finfo(np.float32).eps))
+    return max(spacings) / 2
 
 
 def _fits(claim: NDArray[Any], precision: type[np.floating[Any]]) -> bool:

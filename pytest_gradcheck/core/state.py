@@ -18,9 +18,9 @@ import numpy as np
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None), np.float64, np.float32})
 _FOREIGN = """
-_io _pytest _thread asyncio builtins concurrent io jax jaxlib logging multiprocessing numpy pandas
-pluggy pytest pytest_gradcheck queue scipy socket sqlite3 subprocess tensorflow threading torch
-unittest weakref
+_io _pytest _thread asyncio builtins concurrent io jax jaxlib keras logging multiprocessing numpy
+pandas pluggy pytest pytest_gradcheck queue scipy socket sqlite3 subprocess tensorflow threading
+torch unittest weakref
 """
 FOREIGN = frozenset(_FOREIGN.split())
 """Packages whose objects have their own life (locks, files, caches): not ours to walk."""
@@ -63,9 +63,9 @@ class State:
             if value.flags.writeable and value.dtype != object:
                 self._arrays.append((name, value, value.copy(order="K")))
         elif isinstance(value, (np.random.Generator, np.random.RandomState, random.Random)):
-            self._generators.append((name, value, _state_of(value)))
+            self._generators.append((name, value, state_of(value)))
         elif isinstance(value, FUNCTIONS):
-            return [(path, held, is_root) for path, held in _held_by_function(name, value)]
+            return [(path, held, is_root) for path, held in held_by_function(name, value)]
         elif isinstance(value, dict):
             if not is_root:  # a counter or a log in a closure is its owner's affair
                 self._dicts.append((name, value, dict(value)))
@@ -74,7 +74,7 @@ class State:
             if isinstance(value, list) and not is_root:
                 self._lists.append((name, value, list(value)))
             return [(f"{name}[{i}]", held, is_root) for i, held in enumerate(value)]
-        elif _is_walkable(value):
+        elif is_walkable(value):
             attributes = _attributes(value)
             self._attributes.append((name, value, attributes))
             return [(f"{name}.{key}", held, False) for key, held in attributes.items()]
@@ -105,7 +105,7 @@ class State:
     def rewind(self) -> None:
         """Put all random generators back to the state in which they were found."""
         for _, generator, state in self._generators:
-            _set_state(generator, state)
+            set_state(generator, state)
 
     def moved(self) -> list[str]:
         """Names of attributes, items, arrays and generators that are no longer as they were."""
@@ -116,7 +116,7 @@ class State:
         return [
             name
             for name, generator, state in self._generators
-            if not _same_state(_state_of(generator), state)
+            if not _same_state(state_of(generator), state)
         ]
 
     def _moved(self) -> Iterator[str]:
@@ -153,7 +153,7 @@ class State:
         return count
 
 
-def _is_walkable(value: Any) -> bool:
+def is_walkable(value: Any) -> bool:
     """Whether `value` is an instance of a class whose attributes are the user's own affair."""
     if isinstance(value, (type, types.ModuleType, types.BuiltinFunctionType)):
         return False
@@ -175,7 +175,7 @@ def _attributes(owner: Any) -> dict[str, Any]:
     return found
 
 
-def _held_by_function(name: str, function: Any) -> Iterator[tuple[str, Any]]:
+def held_by_function(name: str, function: Any) -> Iterator[tuple[str, Any]]:
     """What a function closes over, is bound to, or reads from its module."""
     if isinstance(function, functools.partial):
         yield from ((name, part) for part in (function.func, *function.args))
@@ -201,7 +201,7 @@ def _held_by_function(name: str, function: Any) -> Iterator[tuple[str, Any]]:
             yield variable, value
 
 
-def _state_of(generator: Any) -> Any:
+def state_of(generator: Any) -> Any:
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
     if isinstance(generator, np.random.RandomState) or generator is np.random:
@@ -209,7 +209,7 @@ def _state_of(generator: Any) -> Any:
     return generator.getstate()
 
 
-def _set_state(generator: Any, state: Any) -> None:
+def set_state(generator: Any, state: Any) -> None:
     if isinstance(generator, np.random.Generator):
         generator.bit_generator.state = state
     elif isinstance(generator, np.random.RandomState) or generator is np.random:

@@ -16,7 +16,7 @@ from ...core.state import State
 from ...errors import SubjectError
 from ...settings import Settings
 from ..blocks import Blocks, accepts
-from ..parts import Together
+from ..joined import joined, on_copies
 from .bounds import Bounds
 from .claims import CLAIMS, SECOND, Calls, Claim, claims_of
 from .vector import Vector
@@ -82,8 +82,10 @@ def adapt(subject: Functions, args: tuple[Any, ...], settings: Settings) -> Prob
     bounds = None if subject.bounds is None else Bounds(subject.bounds, blocks.parameters)
     claims = claims_of(subject, Calls(args, settings, bounds))
 
-    def together(blocks: Blocks) -> Together:
-        return Together(blocks.parameters, [claim.part(blocks) for claim in claims])
+    def together(blocks: Blocks) -> Problem:
+        own = blocks.parameters
+        first, *rest = (claim.part(blocks) for claim in claims)
+        return joined([Problem(own, first.loss, first.grads), *(on_copies(own, p) for p in rest)])
 
     def in_float64(_: State) -> Problem:
         wide = together(Blocks(subject.params, widen=True))

@@ -12,7 +12,7 @@ from ...core.result import Entry, Finding
 from ...errors import SubjectError
 from ...settings import Settings
 from ..blocks import Blocks, after, second_of_pair
-from ..parts import Part
+from ..joined import Part
 from .bounds import OUTSIDE, Bounds, nowhere
 from .jacobians import Jacobian, Outputs, Pullback, from_columns, from_entries
 from .vector import Vector, require_gradient

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ...core.result import Entry, Finding
 from ...errors import SubjectError
 from ..blocks import Blocks
+from ..joined import Part
 from ..outputs import Cotangents, wrong_output
-from ..parts import Part
 from .bounds import OUTSIDE, nowhere
 from .jacobians import Jacobian, Outputs
 

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import functools
 import os
+from dataclasses import replace
 from typing import Any
 
 from ...core.problem import Problem
-from ...errors import SubjectError
 from ...settings import Settings
+from ..called import Called, has_hooks, without_claims
 from ..functions import Functions
-from .call import JaxSubject
-from .check import JaxCheck
+from .check import places_of
 from .trees import is_equinox, is_nnx, jax, tree_util
-
-__all__ = ["JaxSubject", "adapt"]
 
 
 def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem | None:
@@ -31,47 +29,34 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem | 
     if isinstance(subject, Functions):
         if not _speaks_jax(subject):
             return None
-        subject = JaxSubject(subject.loss, grads=subject.grads, params=subject.params)
-    elif not isinstance(subject, JaxSubject):
-        if not _is_ours(subject, args):
+        subject = Called(subject.loss, grads=subject.grads, params=subject.params)
+    elif not isinstance(subject, Called):
+        subject = Called(subject)
+        if not owns(subject, args):
             return None
-        subject = JaxSubject(subject)
-    asked = subject.completed(settings)
-    if not callable(asked.subject):
-        raise SubjectError(f"{asked.subject!r} is neither a module nor a function")
-    if asked.order not in (1, 2):
-        raise SubjectError(f"order={asked.order!r}: must be 1 or 2")
-    return JaxCheck(asked, args, settings).problem()
+    subject.require_callable()
+    return places_of(subject, args, settings).problem()
 
 
-def call_of(
-    subject: Any, args: tuple[Any, ...], *, loss: Any = None, kwargs: Any = None
-) -> JaxSubject | None:
-    """A function of JAX arrays, or a module, with all that is said about it; None for all else."""
-    if not (_is_ours(subject, args) or _holds_jax(kwargs)):
-        return None
-    return JaxSubject(subject, loss=loss, kwargs=kwargs or {})
+def owns(call: Called, args: tuple[Any, ...]) -> bool:
+    """Whether it is a function of JAX arrays, or a module."""
+    subject = call.subject
+    if not callable(subject) or isinstance(subject, type):
+        return False
+    if is_nnx(subject) or is_equinox(subject):
+        return True
+    return not has_hooks(subject) and (_is_of_jax(subject) or _holds_jax((args, call.kwargs)))
 
 
 def _speaks_jax(functions: Functions) -> bool:
     """Whether plain functions are JAX's, or work on its arrays."""
     if functions.params is None or not callable(functions.loss):
         return False
-    further = ("jac", "vjp", "jvp", "hess", "hvp", "bounds")
-    if any(getattr(functions, name, None) is not None for name in further):
+    if not without_claims(replace(functions, grads=None)):
         return False
     return _holds_jax(functions.params) or any(
         _is_of_jax(f) for f in (functions.loss, functions.grads)
     )
-
-
-def _is_ours(subject: Any, args: tuple[Any, ...]) -> bool:
-    if not callable(subject) or isinstance(subject, type):
-        return False
-    if is_nnx(subject) or is_equinox(subject):
-        return True
-    has_hooks = hasattr(subject, "params") and hasattr(subject, "loss")
-    return not has_hooks and (_is_of_jax(subject) or _holds_jax(args))
 
 
 def _holds_jax(tree: Any) -> bool:

@@ -2,63 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...errors import SubjectError
-from ...settings import Settings
+from ..called import Called, positional_names
 from .trees import Argument, Arguments, flattened, is_equinox, is_nnx, jax, jnp, leaf_name
 from .weighed import UNTRACEABLE, nameless
-
-
-@dataclass(frozen=True)
-class JaxSubject:
-    """A call with all that is to be said about it.
-
-    Parameters
-    ----------
-    subject : callable
-        A function of pytrees, or an Equinox or Flax NNX module.
-    loss : callable or None
-        Applied to what `subject` returns.
-    grads : callable or None
-        The gradient by hand, ``grads(*args)``, in the structure of the first argument; None: the
-        one that JAX computes, by whatever custom rules it is made of.
-    kwargs : mapping
-        Keyword arguments of `subject`.
-    params : object
-        The first argument, if only this one is to be checked.
-    wrt : str, sequence of str, or None
-        Names or patterns (``"layers*"``) of the leaves to check; None: all floating-point leaves
-        of a module or of `params`, or else of all arguments.
-    forward_ad : bool
-        Check the forward mode (jvp) as well.
-    order : {1, 2}
-        2 checks the gradient of the gradient as well.
-    float64 : bool
-        Whether differences are taken in float64.
-    """
-
-    subject: Any
-    loss: Any = None
-    grads: Any = None
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    params: Any = None
-    wrt: Any = None
-    forward_ad: bool | None = None
-    order: int | None = None
-    float64: bool | None = None
-
-    def completed(self, settings: Settings) -> JaxSubject:
-        """The same, with what is not said here as the settings have it."""
-        names = ("wrt", "forward_ad", "order", "float64")
-        silent = {name: getattr(settings, name) for name in names if getattr(self, name) is None}
-        given: dict[str, Any] = {name: None if v == () else v for name, v in silent.items()}
-        return replace(self, **given)
 
 
 class Call:
@@ -73,9 +25,9 @@ class Call:
         ``by_hand(moved, fixed)`` is a gradient that the user gives, one array a moved leaf.
     """
 
-    def __init__(self, asked: JaxSubject, args: tuple[Any, ...]) -> None:
+    def __init__(self, asked: Called, args: tuple[Any, ...], wrt: tuple[str, ...] = ()) -> None:
         self._asked, self._function = asked, uncompiled(asked.subject)
-        self.title = _title(asked.subject)
+        self.title = asked.title
         is_module = is_nnx(asked.subject) or is_equinox(asked.subject)
         own = [asked.subject] if is_module and asked.params is None else []
         own = own if asked.params is None else [asked.params]
@@ -88,7 +40,7 @@ class Call:
         words = [Argument(k, v, moved=not own) for k, v in asked.kwargs.items()]
         self._positional, self._is_module = len(own) + len(args), is_module and bool(own)
         self._first = [*first, *data][:1]
-        self.arguments = Arguments([*first, *data, *words], asked.wrt)
+        self.arguments = Arguments([*first, *data, *words], wrt)
         self.by_hand: Callable[[Any, Any], list[Any]] | None = None
         self._returns_pair = False
         if asked.grads is not None:
@@ -170,25 +122,9 @@ def uncompiled(function: Any) -> Any:
     return getattr(function, "__wrapped__", function) if is_jit else function
 
 
-def _argument_names(asked: JaxSubject, skip: int, args: tuple[Any, ...]) -> list[str]:
+def _argument_names(asked: Called, skip: int, args: tuple[Any, ...]) -> list[str]:
     """The names that a function has for its positional arguments."""
-    function, fallback = asked.subject, [f"args[{i}]" for i in range(len(args))]
+    function = asked.subject
     if is_nnx(function) or is_equinox(function):
         function, skip = function.__call__, 0
-    try:
-        bound = inspect.signature(function).bind(*[None] * skip, *args, **asked.kwargs)
-    except (TypeError, ValueError):  # a built-in
-        return fallback
-    names: list[str] = []
-    for name in (n for n in bound.arguments if n not in asked.kwargs):
-        kind = bound.signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            names += [f"{name}[{i}]" for i in range(len(bound.arguments[name]))]
-        else:
-            names.append(name)
-    return names[skip:] if len(names) == skip + len(args) else fallback
-
-
-def _title(function: Any) -> str:
-    name: str = getattr(function, "__name__", None) or type(function).__name__
-    return "loss" if name == "<lambda>" else name
+    return positional_names(function, skip + len(args), asked.kwargs)[skip:]

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..moved import Moved, widened
+from ..outputs import Cotangents
 from .call import Call
-from .moved import Moved, own_dtype, widened
-from .trees import jax, jnp
+from .trees import jax, jnp, numpy_of
 from .weighed import Weighed, Weights
 
 POINTS = 128
@@ -58,7 +59,7 @@ class Place:
         """
         stacked = self.moved.stacked(points)
         count = len(stacked[0])
-        at_once = max(1, min(POINTS, MANY // max(1, self.size)))
+        at_once = max(1, min(POINTS, MANY // max(1, self.moved.size)))
         found = [np.zeros(0)]
         with precision(wide=self.wide):
             for start in range(0, count, at_once):
@@ -67,11 +68,6 @@ class Place:
                 values = self.weighed.value_of_many(part, self.fixed, self._weights)
                 found.append(np.asarray(values, dtype=np.float64))
         return np.concatenate(found)[:count]
-
-    @property
-    def size(self) -> int:
-        """Number of entries that are moved."""
-        return sum(parameter.size for parameter in self.moved.parameters)
 
     def outputs(self) -> list[NDArray[Any]]:
         with precision(wide=self.wide):
@@ -113,8 +109,12 @@ class Place:
             return self.moved.gather(gradient(moved, self.fixed))
 
     @property
+    def cotangents(self) -> Cotangents:
+        return self.weighed.cotangents
+
+    @property
     def _weights(self) -> list[NDArray[Any]]:
-        return self.weighed.cotangents.weights
+        return self.cotangents.weights
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def as_jax_has_it(leaf: Any) -> Any:
     """An array as JAX rounds it: that of float64 to float32, unless x64 is enabled."""
     if not jnp.issubdtype(leaf.dtype, jnp.inexact):
         return leaf
-    return np.asarray(leaf).astype(own_dtype(leaf))
+    return numpy_of(leaf)
 
 
 def in_double(leaf: Any) -> Any:

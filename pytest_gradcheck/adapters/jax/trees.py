@@ -9,10 +9,11 @@ import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
+
+from ..called import wanted
 
 # Typed as Any: types are checked in environments without the framework, too.
 jax: Any = importlib.import_module("jax")
@@ -47,9 +48,9 @@ class Arguments:
     Parameters
     ----------
     arguments : sequence of Argument
-    wrt : str, sequence of str, or None
-        Names or patterns of the leaves to check, whichever argument they belong to; None: as the
-        arguments say.
+    wrt : tuple of str
+        Names or patterns of the leaves to check, whichever argument they belong to; where there is
+        none it is as the arguments say.
 
     Attributes
     ----------
@@ -59,11 +60,11 @@ class Arguments:
         Their values, and those of the other arrays.
     """
 
-    def __init__(self, arguments: Sequence[Argument], wrt: Any = None) -> None:
+    def __init__(self, arguments: Sequence[Argument], wrt: tuple[str, ...] = ()) -> None:
         self.names: list[str] = []
         self.moved: list[Any] = []
         self.fixed: list[Any] = []
-        self._patterns = [wrt] if isinstance(wrt, str) else wrt
+        self._asked, self._wanted = bool(wrt), wanted(wrt)
         self._plans: list[tuple[Any, list[tuple[str, Any]]]] = []
         for argument in arguments:
             leaves, structure = flattened(argument.tree)
@@ -73,12 +74,11 @@ class Arguments:
     def _place(self, argument: Argument, path: tuple[Any, ...], leaf: Any) -> tuple[str, Any]:
         """Where one leaf is to be taken from when the arguments are put together."""
         name = leaf_name(argument.name, path, bare=argument.bare)
-        if self._patterns is None:
-            wanted = argument.moved and _Part.REST not in path
+        if self._asked:
+            is_wanted = self._wanted(name) or self._wanted(argument.name)
         else:
-            ours = (name, argument.name)
-            wanted = any(fnmatchcase(n, p) for p in self._patterns for n in ours)
-        if wanted and _is_movable(path, leaf):
+            is_wanted = argument.moved and _Part.REST not in path
+        if is_wanted and _is_movable(path, leaf):
             self.names.append(name)
             self.moved.append(leaf)
             return "moved", len(self.moved) - 1
@@ -118,6 +118,11 @@ def leaf_name(root: str, path: Sequence[Any], *, bare: bool = True) -> str:
         text = named if isinstance(key, str) else f"{text}[{key!r}]"
         is_root = False
     return text
+
+
+def numpy_of(leaf: Any) -> Any:
+    """A leaf in the precision JAX computes in: float32 for float64, unless x64 is enabled."""
+    return np.asarray(leaf).astype(jax.dtypes.canonicalize_dtype(jnp.result_type(leaf)))
 
 
 def is_array(leaf: Any) -> bool:

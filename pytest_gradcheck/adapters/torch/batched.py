@@ -83,7 +83,7 @@ class Batched:
             again()
             for p, values in saved:
                 p.restore(values)
-        tolerance = ROUNDED * max(float(np.finfo(p.dtype).eps) for p in blocks)
+        tolerance = ROUNDED * max(p.eps for p in blocks)
         size = float(np.max(np.abs(alone)))
         return bool(np.max(np.abs(together - alone)) <= tolerance * size)
 

@@ -15,7 +15,7 @@ from ...errors import SubjectError
 from ...settings import Settings
 from .. import functions, hooks
 from ..functions import Functions
-from .call import leaves, mapped
+from .call import holds_tensors, leaves, mapped
 from .state import Surroundings
 from .tensors import is_tensor, require_plain, to_numpy
 
@@ -29,14 +29,14 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem | 
         For tensors whose memory NumPy cannot share.
     """
     if isinstance(subject, Functions):
-        if subject.grads is None or not _holds_tensors(subject.params):
+        if subject.grads is None or not holds_tensors(subject.params):
             return None
         problem = functions.adapt(_plain(subject), args, settings)
         named = [("loss", subject.loss), ("grads", subject.grads), ("args", args)]
         held = subject.params
     else:
         held = _params_of(subject, settings)
-        if held is None or not _holds_tensors(held):
+        if held is None or not holds_tensors(held):
             return None
         problem = hooks.adapt(Hooked(subject), args, settings)
         problem.title = type(subject).__name__
@@ -52,10 +52,6 @@ def _params_of(subject: Any, settings: Settings) -> Any:
     if callable(value) and not is_tensor(value) and hasattr(subject, names.get("loss", "loss")):
         return value()
     return value
-
-
-def _holds_tensors(tree: Any) -> bool:
-    return any(is_tensor(value) for _, value in leaves(tree, "params"))
 
 
 def _looked_after(problem: Problem, named: list[tuple[str, Any]], held: Any) -> Problem:
@@ -117,7 +113,7 @@ def as_numpy(tree: Any) -> Any:
     SubjectError
         For tensors on a device or of a dtype that NumPy does not have.
     """
-    return mapped(tree, _shared) if _holds_tensors(tree) else tree
+    return mapped(tree, _shared) if holds_tensors(tree) else tree
 
 
 def _shared(tensor: Any) -> Any:

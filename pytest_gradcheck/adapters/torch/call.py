@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
 from ...core.structure import require_shallow
 from ...errors import SubjectError
+from ..called import Called, wanted
 from ..outputs import BITS, Output
 from .tensors import is_movable, is_tensor, torch
 
@@ -48,19 +48,22 @@ def leaves(tree: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
         yield name, tree
 
 
+def holds_tensors(tree: Any) -> bool:
+    return any(is_tensor(value) for _, value in leaves(tree, ""))
+
+
 class Call:
     """A function, its arguments, and the tensors among its parameters and inputs that are moved.
 
     Parameters
     ----------
-    function : callable
-        A module, a method of one, or any function of tensors.
-    args, kwargs : tuple, mapping
+    asked : Called
+        Of a module, a method of one, or any function of tensors.
+    args : tuple
         Inputs that are moved are replaced by copies here; the user's own stay what they are.
-    loss : callable or None
-        Applied to what `function` returns.
-    wrt : str, sequence of str, or None
-        Names or patterns of what is moved; None for all that requires a gradient.
+    wrt : tuple of str
+        Names or patterns of what is moved, inputs too, which then need not require a gradient;
+        where there is none it is all that requires one.
 
     Attributes
     ----------
@@ -69,29 +72,21 @@ class Call:
     module : torch.nn.Module or None
     """
 
-    def __init__(
-        self,
-        function: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        *,
-        loss: Any = None,
-        wrt: Any = None,
-    ) -> None:
-        self.function, self.loss = function, loss
-        self.module = module_of(function)
+    def __init__(self, asked: Called, args: tuple[Any, ...], wrt: tuple[str, ...] = ()) -> None:
+        self.function, self.loss = asked.subject, asked.loss
+        self.module = module_of(asked.subject)
         self.names: list[str] = []
         self.tensors: list[Any] = []
         self._places: list[list[tuple[dict[str, Any], str]]] = []
         self._left_alone: list[tuple[dict[str, Any], str]] = []
         self.aliases: list[list[str]] = []
-        wanted = _wanted(wrt)
-        known = self._take_parameters(wanted)
-        known += self._take_inputs(args, dict(kwargs), wanted, asked=wrt is not None)
+        chosen: Rule = wanted(wrt) if wrt else lambda name: True
+        known = self._take_parameters(chosen)
+        known += self._take_inputs(args, dict(asked.kwargs), chosen, asked=bool(wrt))
         if not self.tensors:
             raise SubjectError(self._nothing_to_check(known, wrt))
 
-    def _take_parameters(self, wanted: Rule) -> list[str]:
+    def _take_parameters(self, chosen: Rule) -> list[str]:
         if self.module is None:
             return []
         index: dict[int, int] = {}
@@ -105,7 +100,7 @@ class Call:
                 if id(tensor) in index:
                     self._places[index[id(tensor)]].append((owner._parameters, key))
                     self.aliases[index[id(tensor)]].append(name)
-                elif tensor.requires_grad and wanted(name):
+                elif tensor.requires_grad and chosen(name):
                     index[id(tensor)] = len(self.names)
                     self._add(name, tensor, [(owner._parameters, key)])
                 else:
@@ -113,7 +108,7 @@ class Call:
         return known
 
     def _take_inputs(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Rule, *, asked: bool
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], chosen: Rule, *, asked: bool
     ) -> list[str]:
         """Replace the inputs that are moved by copies: leaves of their own, whatever they were."""
         copies: dict[int, Any] = {}
@@ -123,7 +118,7 @@ class Call:
                 continue
             name = f"{name} (input)" if name in self.names else name
             known.append(name)
-            if id(value) in copies or not wanted(name) or not (value.requires_grad or asked):
+            if id(value) in copies or not chosen(name) or not (value.requires_grad or asked):
                 continue
             if value.is_inference():
                 raise SubjectError(
@@ -143,9 +138,9 @@ class Call:
         self._places.append(places)
         self.aliases.append([name])
 
-    def _nothing_to_check(self, known: list[str], wrt: Any) -> str:
+    def _nothing_to_check(self, known: list[str], wrt: tuple[str, ...]) -> str:
         shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-        if wrt is not None:
+        if wrt:
             return f"wrt={wrt!r} matches nothing that can be moved; there is: {shown or 'nothing'}"
         what = "no parameter of the module and no input" if self.module else "no input"
         return (
@@ -217,17 +212,6 @@ def module_of(function: Any) -> Any:
         if isinstance(candidate, torch.nn.Module):
             return candidate
     return None
-
-
-def _wanted(wrt: Any) -> Rule:
-    if wrt is None:
-        return lambda name: True
-    patterns = [wrt] if isinstance(wrt, str) else list(wrt)
-    if not all(isinstance(pattern, str) for pattern in patterns):
-        raise SubjectError(
-            f"wrt={wrt!r}: must be names of parameters or inputs, or patterns such as 'layers.*'"
-        )
-    return lambda name: any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _named_inputs(

@@ -19,7 +19,7 @@ from ..blocks import after
 from ..outputs import wrong_output
 from .batched import Batched
 from .call import Call
-from .sound import Checks, require_sound_backward
+from .sound import require_sound_backward
 from .state import Surroundings
 from .tensors import NARROW, Tensors, torch, widened
 from .weighed import Weighed
@@ -61,10 +61,9 @@ class Reverse:
         What is moved: the user's own parameters, or copies.
     """
 
-    def __init__(self, call: Call, settings: Settings, checks: Checks, *, float64: bool) -> None:
-        self.call, self._checks = call, checks
+    def __init__(self, call: Call, settings: Settings) -> None:
+        self.call, self._settings = call, settings
         self._before_each = settings.before_each
-        self._mode = getattr(settings, "mode", "auto")
         named = [("self", call.function), ("loss", call.loss), ("args", call.args)]
         named += [("kwargs", call.kwargs), ("before_each", settings.before_each)]
         self.around = Surroundings(named, call.tensors)
@@ -74,7 +73,7 @@ class Reverse:
         self._own: Saved = []
         self.tensors, self._is_wide = call.tensors, False
         self._faithful: list[bool] | None = None
-        if float64 and any(t.dtype in NARROW for t in call.tensors):
+        if settings.float64 and any(t.dtype in NARROW for t in call.tensors):
             self._widen()
 
     def problem(self) -> Problem:
@@ -92,7 +91,7 @@ class Reverse:
 
     def _batched(self) -> Batched | None:
         """The loss at many points, if code and numbers allow it."""
-        if self.moved.ties or self._mode == "probe" or self._before_each is not None:
+        if self.moved.ties or self._settings.mode == "probe" or self._before_each is not None:
             return None
         batched = Batched(self.weighed, self.moved, wide=self._is_wide)
         with self._undone():
@@ -131,7 +130,7 @@ class Reverse:
         first = self._faithful is None
         if first:  # not at displaced points
             again()
-            require_sound_backward(self.weighed, self._checks)
+            require_sound_backward(self.weighed, self._settings)
         if not self._is_wide:
             self._faithful = []
             again()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SubjectError
+from ...settings import Settings
 from .tensors import to_numpy, torch
 from .weighed import Weighed
 
@@ -21,15 +21,7 @@ SEVERAL = 8
 """Outputs up to which the backward pass of each alone is tried."""
 
 
-@dataclass(frozen=True)
-class Checks:
-    """What is asked of the backward pass besides its values; see `TorchSubject`."""
-
-    nondet_tol: float | None = None
-    batched: bool = False
-
-
-def require_sound_backward(weighed: Weighed, checks: Checks) -> None:
+def require_sound_backward(weighed: Weighed, settings: Settings) -> None:
     """Refuse a backward pass that no check of its values can judge.
 
     Raises
@@ -41,7 +33,7 @@ def require_sound_backward(weighed: Weighed, checks: Checks) -> None:
     """
     is_loss = weighed.cotangents.is_loss
     several = 1 < len(weighed.cotangents.outputs) <= SEVERAL
-    if not (is_loss or several or checks.batched or checks.nondet_tol is not None):
+    if not (is_loss or several or settings.batched_grad or settings.nondet_tol is not None):
         return  # random cotangents: a backward pass that ignores them fails by its values
     again = weighed.replay()
     outputs = _graph(weighed)
@@ -53,9 +45,9 @@ def require_sound_backward(weighed: Weighed, checks: Checks) -> None:
         _require_each_alone(weighed, once, again)
     if is_loss:
         _require_linear(weighed, outputs, once)
-    if checks.nondet_tol is not None:
-        _require_same(once, _gradients(weighed, outputs), checks.nondet_tol)
-    if checks.batched:
+    if settings.nondet_tol is not None:
+        _require_same(once, _gradients(weighed, outputs), settings.nondet_tol)
+    if settings.batched_grad:
         _require_batched(weighed, outputs, once)
 
 

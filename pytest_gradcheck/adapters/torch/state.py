@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.state import FUNCTIONS, _held_by_function, _is_walkable, _set_state, _state_of
+from ...core.state import FUNCTIONS, held_by_function, is_walkable, set_state, state_of
 from .tensors import is_tensor, torch
 
 
@@ -56,10 +56,10 @@ class Replayed:
         self.found = self.getstate()
 
     def getstate(self) -> Any:
-        return _state_of(self._generator)
+        return state_of(self._generator)
 
     def setstate(self, state: Any) -> None:
-        _set_state(self._generator, state)
+        set_state(self._generator, state)
 
 
 class Surroundings:
@@ -108,12 +108,12 @@ class Surroundings:
             for table in (value.__dict__, value._buffers, value._parameters, value._modules):
                 yield from ((f"{name}.{key}", held) for key, held in table.items())
         elif isinstance(value, FUNCTIONS):
-            yield from _held_by_function(name, value)
+            yield from held_by_function(name, value)
         elif isinstance(value, Mapping):
             yield from ((f"{name}[{key!r}]", held) for key, held in value.items())
         elif isinstance(value, (list, tuple)):
             yield from ((f"{name}[{i}]", held) for i, held in enumerate(value))
-        elif _is_walkable(value) and hasattr(value, "__dict__"):
+        elif is_walkable(value) and hasattr(value, "__dict__"):
             yield from ((f"{name}.{key}", held) for key, held in vars(value).items())
 
     def _keep(self, tensor: Any) -> None:

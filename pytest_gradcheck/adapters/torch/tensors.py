@@ -93,7 +93,7 @@ class _Bfloat16:
     """What the core asks of a dtype, for the one that NumPy lacks."""
 
     itemsize = 2
-    dtype = np.dtype(np.float16)  # for np.finfo; the true precision is `Elsewhere.eps`
+    dtype = np.dtype(np.float16)  # for NumPy; the true precision is `Elsewhere.eps`
 
     @staticmethod
     def type(value: float) -> float:
@@ -101,13 +101,7 @@ class _Bfloat16:
 
 
 class Elsewhere(Parameter):
-    """A tensor that NumPy cannot share: on a device, or in bfloat16.
-
-    Attributes
-    ----------
-    eps : float
-        Spacing of its numbers at 1.
-    """
+    """A tensor that NumPy cannot share: on a device, or in bfloat16."""
 
     def __init__(self, name: str, tensor: Any) -> None:
         self.tensor = tensor.detach()
@@ -115,9 +109,12 @@ class Elsewhere(Parameter):
         self.dtype = np.dtype(str(tensor.dtype).rpartition(".")[2].replace("bfloat16", "float32"))
         if tensor.dtype == torch.bfloat16:
             self.dtype = _Bfloat16()  # type: ignore[assignment]
-        self.eps = float(torch.finfo(tensor.dtype).eps)
         self.cells = self
         self._flat = self.tensor.view(-1) if self.tensor.is_contiguous() else None
+
+    @property
+    def eps(self) -> float:
+        return float(torch.finfo(self.tensor.dtype).eps)
 
     @property
     def array(self) -> NDArray[Any]:  # type: ignore[override]

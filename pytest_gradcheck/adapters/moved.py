@@ -1,4 +1,4 @@
-"""Arrays of JAX as parameters: NumPy copies that a check may write to, and back."""
+"""Arrays of a framework as parameters: NumPy copies that a check may write to, and back."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.parameters import Parameter
-from .trees import jax, jnp
-
-
-def own_dtype(leaf: Any) -> Any:
-    """The dtype in which JAX computes with a leaf: float32 for float64 unless x64 is enabled."""
-    return jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))
+from ..core.parameters import Parameter
 
 
 def widened(dtype: Any) -> Any:
     """float64 or complex128."""
-    is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
-    return np.dtype(np.complex128 if is_complex else np.float64)
+    return np.dtype(np.complex128 if np.dtype(dtype).kind == "c" else np.float64)
 
 
 class Moved:
@@ -29,7 +22,9 @@ class Moved:
     Parameters
     ----------
     names : sequence of str
-    leaves : sequence of array or number
+    leaves : sequence of ndarray
+        In the precision that the framework computes in: both precisions of a check then hold
+        the very same numbers.
     wide : bool
         Hold float64, whatever the precision of the leaves.
 
@@ -38,21 +33,24 @@ class Moved:
     parameters : list of Parameter
     """
 
-    def __init__(self, names: Sequence[str], leaves: Sequence[Any], *, wide: bool) -> None:
+    def __init__(self, names: Sequence[str], leaves: Sequence[NDArray[Any]], *, wide: bool) -> None:
         self._parts: list[tuple[Parameter, ...]] = []
-        self._dtypes = [own_dtype(leaf) for leaf in leaves]
+        self._dtypes = [leaf.dtype for leaf in leaves]
         self._wide = wide
-        for name, leaf, dtype in zip(names, leaves, self._dtypes, strict=True):
-            # first what JAX makes of it, so that both precisions hold the very same numbers
-            array = np.asarray(leaf).astype(dtype)
-            if wide or array.dtype.kind not in "fc":  # NumPy has no arithmetic for bfloat16
-                array = array.astype(widened(dtype))
-            if array.dtype.kind == "c":
-                real = Parameter(f"{name}.real", array.real.copy())
-                self._parts.append((real, Parameter(f"{name}.imag", array.imag.copy())))
+        for name, leaf in zip(names, leaves, strict=True):
+            if wide or leaf.dtype.kind not in "fc":  # NumPy has no arithmetic for bfloat16
+                leaf = leaf.astype(widened(leaf.dtype))
+            if leaf.dtype.kind == "c":
+                real = Parameter(f"{name}.real", leaf.real.copy())
+                self._parts.append((real, Parameter(f"{name}.imag", leaf.imag.copy())))
             else:
-                self._parts.append((Parameter(name, array),))
+                self._parts.append((Parameter(name, leaf.copy()),))
         self.parameters = [parameter for part in self._parts for parameter in part]
+
+    @property
+    def size(self) -> int:
+        """Number of entries that are moved."""
+        return sum(parameter.size for parameter in self.parameters)
 
     def arrays(self) -> list[NDArray[Any]]:
         """The leaves as they stand."""
@@ -75,7 +73,7 @@ class Moved:
         return np.asarray(whole).astype(widened(dtype) if self._wide else dtype, copy=False)
 
     def gather(self, gradients: Sequence[Any]) -> list[NDArray[Any]]:
-        """Gradients as JAX has them, flat, one a block.
+        """Gradients as JAX and autograd have them, flat, one a block.
 
         By a complex number x + iy that is ``dL/dx - i dL/dy``.
         """
