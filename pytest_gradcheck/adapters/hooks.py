@@ -49,6 +49,7 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
         loss=loss,
         grads=grads,
         in_float64=in_float64,
+        structure=blocks.tree,
         roots=[("self", subject), (hooks.owner("loss"), hooks.get("loss")), ("args", args)],
         put_back=(lambda: hooks.write_back(blocks.tree)) if blocks.copies else None,
         losses=losses,
@@ -243,4 +244,7 @@ class Hooks:
 
 
 def _is_all_zero(claimed: Any) -> bool:
-    return all(leaf.value is None or not np.any(leaf.value) for leaf in flatten(claimed))
+    try:
+        return all(leaf.value is None or not np.any(leaf.value) for leaf in flatten(claimed))
+    except Exception:  # no numbers at all: to be said where they are gathered
+        return False

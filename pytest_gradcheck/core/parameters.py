@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SubjectError
+from .put_back import Layout, lay_out, layout_of
 from .region import pieces
 from .structure import Leaf
 
@@ -26,6 +27,8 @@ class Parameter:
 
     Attributes
     ----------
+    given, array : ndarray
+        The very array, and the same as a plain one.
     cells : flat, writable sequence
         ``cells[i] = x`` moves entry i (row-major) in constant time, whatever the memory layout.
     """
@@ -36,6 +39,7 @@ class Parameter:
 
     def attach(self, array: NDArray[Any]) -> None:
         """Let this parameter stand for `array` from now on."""
+        self.given = array
         self.array = np.asarray(array)  # a base-class view: no surprises from subclasses
         self.shape = self.array.shape
         self.size = self.array.size
@@ -47,6 +51,21 @@ class Parameter:
     def narrow(self) -> bool:
         """Whether its precision is below that of float64."""
         return self.dtype.itemsize < 8
+
+    @property
+    def wide(self) -> bool:
+        """Whether its precision is above that of float64."""
+        return self.dtype.itemsize > 8
+
+    @property
+    def layout(self) -> Layout:
+        """Shape and the like of the very array."""
+        return layout_of(self.given)
+
+    def lay_out(self, layout: Layout) -> None:
+        """Give the very array another shape and the like, if it has not these."""
+        if lay_out(self.given, layout):
+            self.attach(self.given)
 
     def read(self) -> Array:
         """The values as a flat float64 copy."""

@@ -6,10 +6,12 @@ Only to be imported where JAX is: whoever looks for it asks ``sys.modules``.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from typing import Any
 
 from ...core.problem import Problem
+from ...core.state import State
 from ...errors import SubjectError
 from ...settings import Settings
 from ..functions import Functions
@@ -41,7 +43,11 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem | 
         raise SubjectError(f"{asked.subject!r} is neither a module nor a function")
     if asked.order not in (1, 2):
         raise SubjectError(f"order={asked.order!r}: must be 1 or 2")
-    return JaxCheck(asked, args, settings).problem()
+    state = State([("loss", asked.subject)] if inspect.isfunction(asked.subject) else [])
+    try:  # to choose the precision, all is called before the check begins
+        return JaxCheck(asked, args, settings).problem()
+    finally:
+        state.restore()
 
 
 def call_of(
