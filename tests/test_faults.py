@@ -18,7 +18,8 @@ from faults.kinds import KINDS
 from faults.lines import interrupted, lines
 from faults.standing import Standing
 from faults.subjects import MODES, SUBJECTS, parameters
-from faults.trial import LONG, calls, checked, fault
+from faults.trial import calls, checked, fault, plans
+from models import Holder
 
 from pytest_gradcheck import SubjectError, check
 
@@ -45,13 +46,10 @@ def test_each_kind_of_fault_at_the_first_calls_of_a_plain_check(subject: str, ki
 def test_another_kind_of_fault_at_calls_all_over_a_check(subject: str, mode: str) -> None:
     require(subject)
     few = 3 if subject.startswith("jax") else 10
-    kinds = [kind for kind in KINDS if kind not in LONG]
-    start = 7 * list(SUBJECTS).index(subject) + 3 * list(MODES).index(mode)
-    places = np.unique(np.linspace(1, calls(subject, mode, factor=1.1), few).astype(int))
-    found = {}
-    for i, at in enumerate(places.tolist()):
-        kind = kinds[(start + 11 * i) % len(kinds)]
-        found[kind, at] = fault(subject, mode, kind, at, factor=1.1)
+    turn = 7 * list(SUBJECTS).index(subject) + 3 * list(MODES).index(mode)
+    every = list(plans(calls(subject, mode, factor=1.1), turn))
+    chosen = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, few).astype(int))]
+    found = {(at, kind): fault(subject, mode, kind, at, factor=1.1) for at, kind in chosen}
     assert not any(found.values()), found
 
 
@@ -65,7 +63,7 @@ def worker() -> Iterator[Executor]:
 @pytest.mark.parametrize("subject", [s for s in QUICK if s.startswith("hooks")])
 def test_a_fault_in_a_worker(subject: str, worker: Executor) -> None:
     found = {}
-    for i, kind in enumerate(kind for kind in KINDS if kind not in LONG):
+    for i, kind in enumerate(KINDS):
         at = 1 + i % 12
         found[kind, at] = fault(subject, "plain", kind, at, executor=worker)
     assert not any(found.values()), found
@@ -131,6 +129,24 @@ def test_numbers_of_more_than_double_precision_are_not_taken_for_changed() -> No
         )
         assert result.status == ("warn" if mode.get("scheme") == "forward" else "pass")
         assert W.tobytes() == before
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_an_object_in_float32_is_measured_in_float64(mode: str) -> None:
+    trial = SUBJECTS["hooks, float32"](Plan.of(), 1.0)
+    result = check(*trial.args, mode=mode, seed=0)
+    assert result.status == "pass"
+    assert result.evaluations < 150
+
+
+@pytest.mark.parametrize("container", [list, tuple])
+def test_numbers_in_float32_are_measured_in_float64(container: Any) -> None:
+    subject = Holder(container([np.float32(2.25), np.float32(0.5)]))
+    before = list(map(id, subject.params))
+    result = check(subject)
+    assert result.status == "pass"
+    assert result.evaluations < 100
+    assert list(map(id, subject.params)) == before
 
 
 class Collections:

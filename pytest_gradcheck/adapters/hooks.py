@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.parameters import Parameter
+from ..core.parameters import Parameter, Scalar
 from ..core.problem import Problem
 from ..core.state import State
 from ..core.structure import flatten, listed, rebuild
@@ -35,8 +35,12 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
     def in_float64(state: State) -> Problem | None:
         if blocks.copies:
             wide = Blocks(blocks.tree, widen=True)
-            losses = hooks.losses_of(wide)
-            return Problem(wide.parameters, loss=hooks.loss_of(wide), grads=grads, losses=losses)
+            return Problem(
+                wide.parameters,
+                loss=hooks.loss_of(wide),
+                grads=grads,
+                losses=hooks.losses_of(wide),
+            )
         replaced = [_replaced(parameter, state) for parameter in blocks.parameters]
         if any(parameter is None for parameter in replaced):
             return None
@@ -63,6 +67,8 @@ def _replaced(parameter: Parameter, state: State) -> Parameter | None:
     """`parameter` on a float64 copy of its array, put wherever the object holds the array."""
     if not parameter.narrow:
         return parameter
+    if isinstance(parameter, Scalar):
+        return parameter.widened()
     wide = parameter.array.astype(np.float64)
     return Parameter(parameter.name, wide) if state.replace(parameter.array, wide) else None
 

@@ -115,6 +115,12 @@ class Scalar(Parameter):
         super().__init__(leaf.name, np.asarray(leaf.value))
         self.cells = self
 
+    def widened(self) -> Scalar:
+        """The same as a float64 number, put in its place."""
+        value = np.float64(self._holder[self._key])
+        self._holder[self._key] = value
+        return Scalar(Leaf(self.name, value, self._holder, self._key))
+
     def __setitem__(self, index: int, value: float) -> None:
         self._holder[self._key] = self._kind(value)
 
@@ -136,10 +142,8 @@ class Scalar(Parameter):
         self._holder[self._key] = saved
 
     def is_as(self, saved: Any) -> bool:
-        now = self._holder[self._key]
-        return now is saved or (
-            type(now) is type(saved) and np.asarray(now).tobytes() == np.asarray(saved).tobytes()
-        )
+        now = self._holder[self._key]  # or the same number in float64
+        return now is saved or np.float64(now).tobytes() == np.float64(saved).tobytes()
 
 
 def require_floating(leaf: Leaf) -> None:

@@ -12,8 +12,6 @@ from pytest_gradcheck import Parameter, Problem
 
 from .injector import Plan
 
-SCALE = np.array([[1.0, -0.5], [2.0, 0.25]])
-
 
 @dataclass
 class Trial:
@@ -103,19 +101,18 @@ class Narrow(Holder):
 
     def __init__(self, plan: Plan, factor: float) -> None:
         super().__init__(plan, factor)
-        self.params = {
-            k: np.asarray(v).astype(np.float32) for k, v in self.params.items() if k != "a"
-        }
+        W = np.array([[0.5, -0.25], [1.0, 2.0]], np.float32)
+        self.params = {"W": W[:, ::-1], "b": np.array([0.25, -1.5], np.float32)}
 
     def loss(self) -> Any:
-        return self.plan.tick(lambda: value({**self.params, "a": 0.0}), self.params)
+        return self.plan.tick(
+            lambda: sum(float(np.sum(np.sin(x))) for x in self.params.values()), self.params
+        )
 
     def grads(self) -> Any:
-        def found() -> Any:
-            claimed = slope({**self.params, "a": 0.0}, self.factor)
-            return {name: claimed[name].astype(np.float32) for name in self.params}
-
-        return self.plan.tick(found, self.params)
+        return self.plan.tick(
+            lambda: {name: self.factor * np.cos(x) for name, x in self.params.items()}, self.params
+        )
 
 
 def _held(kind: type[Holder]) -> Callable[[Plan, float], Trial]:
