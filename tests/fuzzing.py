@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict, namedtuple
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from models import transform
 
-from pytest_gradcheck import Result, SettingsError, SubjectError, check
+from pytest_gradcheck import Result, Settings, SettingsError, SubjectError, check
+from pytest_gradcheck.core import measure
+from pytest_gradcheck.settings import merge
 
+BUDGET = 300
+"""Evaluations for climbing, of which a check has 50,000."""
 Pair = namedtuple("Pair", ["left", "right"])
 
 
@@ -177,11 +182,37 @@ def examined(
 
 
 def _checked(params: Any, settings: dict[str, Any], factor: float, as_object: bool) -> Result:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")
+        patch.setattr(measure, "BUDGET", BUDGET)
         if not as_object:
             return check(loss=value, grads=lambda p: slope(p, factor), params=params, **settings)
         subject = SimpleNamespace(params=params)
         subject.loss = lambda: value(subject.params)
         subject.grads = lambda: slope(subject.params, factor)
         return check(subject, **settings)
+
+
+def written() -> Any:
+    """Names and values of settings as somebody may write them into an ini file."""
+    names = st.one_of(st.sampled_from([f.name for f in fields(Settings)]), st.text(max_size=8))
+    values = st.one_of(
+        st.sampled_from(["1e-7", "0", "-1", "nan", "inf", "true", "auto", "probe", "", "1e999"]),
+        st.text(max_size=10),
+        st.integers(),
+        st.floats(),
+        st.booleans(),
+        st.none(),
+        st.lists(st.text(max_size=5), max_size=2),
+        st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
+    )
+    return st.dictionaries(names, values, max_size=3)
+
+
+def parsed(layer: dict[str, Any]) -> str:
+    """Merge a layer of settings: it is taken, or refused in clear words."""
+    try:
+        merge(layer).written()
+    except SettingsError as error:
+        return "refused" if len(str(error)) > 10 else str(error)
+    return "taken"

@@ -65,7 +65,7 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
 
 def _replaced(parameter: Parameter, state: State) -> Parameter | None:
     """`parameter` on a float64 copy of its array, put wherever the object holds the array."""
-    if not parameter.narrow:
+    if not parameter.narrow or parameter.size == 0:
         return parameter
     if isinstance(parameter, Scalar):
         return parameter.widened()

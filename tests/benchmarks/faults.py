@@ -29,9 +29,9 @@ from tables import parser, publish, table, versions
 
 SPREAD = ("hooks", "hooks, losses", "hooks, set_params", "hooks, float32")
 """Subjects that can be sent to the workers of an executor."""
-INTERRUPTED = ("hooks", "hooks, set_params", "functions", "own adapter")
-AT_MOST = 300
-"""Calls of one check that fail, if it makes more: evenly chosen."""
+INTERRUPTED = ("hooks", "functions")
+AT_MOST, COMPILED = 300, 40
+"""Calls of one check that fail, evenly chosen if it makes more; where JAX compiles each time."""
 
 Count = Counter[tuple[str, str]]
 
@@ -54,7 +54,8 @@ def every_call(tally: Tally, subject: str, rounds: int, executor: Executor) -> N
             total = calls(subject, mode, factor=factor)
             for turn in range(rounds):
                 every = list(plans(total, 5 * m + 23 * turn + int(factor)))
-                for at, kind in every[:: 1 + len(every) // AT_MOST]:
+                most = COMPILED if subject.startswith("jax") else AT_MOST
+                for at, kind in every[:: 1 + len(every) // most]:
                     found = fault(subject, mode, kind, at, factor=factor)
                     tally.add(subject, mode, found, f"{kind} at call {at} (factor {factor})")
     if subject in SPREAD:
@@ -66,7 +67,7 @@ def every_call(tally: Tally, subject: str, rounds: int, executor: Executor) -> N
 
 
 def every_line(tally: Tally, subject: str) -> None:
-    for mode in ("plain", "exhaustive", "probe"):
+    for mode in ("plain", "probe"):
         trial = SUBJECTS[subject](Plan.of(), 1.1)
         for at in lines(lambda trial=trial, mode=mode: checked(trial, mode, {})):
             trial = SUBJECTS[subject](Plan.of(), 1.1)
