@@ -146,7 +146,9 @@ def _same_memory(a: Any, b: Any) -> bool:
 
 
 def _like(leaf: Leaf, array: Any) -> Any:
-    return array if leaf.is_array else type(leaf.value)(array[()])
+    if leaf.is_array or array.dtype.itemsize > np.asarray(leaf.value).dtype.itemsize:
+        return array if leaf.is_array else array[()]  # a wider number stays one
+    return type(leaf.value)(array[()])
 
 
 def _tied(names: list[str]) -> Finding:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.parameters import Parameter
+from ..core.parameters import Parameter, Scalar
 from ..core.problem import Problem
 from ..core.state import State
 from ..core.structure import flatten, listed, rebuild
@@ -53,6 +53,7 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
         loss=loss,
         grads=grads,
         in_float64=in_float64,
+        structure=blocks.tree,
         roots=[("self", subject), (hooks.owner("loss"), hooks.get("loss")), ("args", args)],
         put_back=(lambda: hooks.write_back(blocks.tree)) if blocks.copies else None,
         losses=losses,
@@ -64,8 +65,10 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
 
 def _replaced(parameter: Parameter, state: State) -> Parameter | None:
     """`parameter` on a float64 copy of its array, put wherever the object holds the array."""
-    if not parameter.narrow:
+    if not parameter.narrow or parameter.size == 0:
         return parameter
+    if isinstance(parameter, Scalar):
+        return parameter.widened()
     wide = parameter.array.astype(np.float64)
     return Parameter(parameter.name, wide) if state.replace(parameter.array, wide) else None
 
@@ -247,4 +250,7 @@ class Hooks:
 
 
 def _is_all_zero(claimed: Any) -> bool:
-    return all(leaf.value is None or not np.any(leaf.value) for leaf in flatten(claimed))
+    try:
+        return all(leaf.value is None or not np.any(leaf.value) for leaf in flatten(claimed))
+    except Exception:  # no numbers at all: to be said where they are gathered
+        return False

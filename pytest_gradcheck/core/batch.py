@@ -27,6 +27,18 @@ STEP = 1e-2
 """Length of such a step, relative to the size of each parameter."""
 
 
+_MISTAKES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a function raises that cannot take a batch; all else is its owner's affair."""
+
+
 class Batches:
     """The strategy ``loss.many`` of a problem with `losses`.
 
@@ -97,7 +109,10 @@ class Batches:
         """
         self.loss.evaluations += count
         given = self.losses(batch)
-        values = np.asarray(given)
+        try:
+            values = np.asarray(given)
+        except Exception:  # an object may refuse in any way it likes: told below
+            values = np.array(None)
         if values.dtype.kind not in "fiu" or values.size != count:
             what = f"shape {values.shape}, dtype {values.dtype}"
             if not isinstance(given, np.ndarray):
@@ -128,7 +143,7 @@ class Batches:
             together = self._values(batch, 1 + len(ASIDE))
         except SubjectError:
             raise
-        except Exception as error:
+        except _MISTAKES as error:
             if left_domain(error):
                 return False
             raise SubjectError(

@@ -62,7 +62,8 @@ def run_check(
     start = time.perf_counter()
     mode = _mode(problem, settings)
     seed = settings.seed if settings.seed is not None else seed
-    with problem.preserved() as (state, saved):
+    kept = problem.preserved()
+    with kept, kept as (state, saved), np.errstate():
         point = inspect_point(problem, settings, state, saved)
         findings = list(problem.notes)
         if point.held and settings.freeze_rng == "auto":

@@ -139,12 +139,20 @@ def scalar(value: Any) -> float:
     if isinstance(value, tuple) and value:  # (loss, grads)
         return scalar(value[0])
     if isinstance(value, (float, int, np.floating, np.integer)):
-        return float(value)
+        return _in_range(value)
     if value is None:
         raise SubjectError("the loss is None: does its function end without a return?")
     if isinstance(value, (str, bytes, complex, np.complexfloating)):
         raise SubjectError(f"the loss is {value!r}: a gradient needs a real number")
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # an object may refuse in any way it likes
+        raise SubjectError(
+            f"the loss is of type {type(value).__name__}, of which NumPy makes no number"
+            f" ({type(error).__name__}: {error}): a gradient needs one real number"
+        ) from error
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise SubjectError("the loss is masked: no value is said; use .filled() or .compressed()")
     if array.dtype.kind not in "fiub":
         raise SubjectError(
             f"the loss is of type {type(value).__name__}: a gradient needs one real number"
@@ -154,4 +162,14 @@ def scalar(value: Any) -> float:
             f"the loss has shape {array.shape}: a gradient belongs to one number; return the sum"
             " or the mean over the samples (and divide the gradient likewise)"
         )
-    return float(array.reshape(-1)[0])
+    return _in_range(array.reshape(-1)[0])
+
+
+def _in_range(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError as error:
+        raise SubjectError(
+            "the loss is a whole number beyond the range of floating-point numbers; compute it in"
+            " these"
+        ) from error

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SubjectError
+from .put_back import Layout, lay_out, layout_of
 from .region import pieces
 from .structure import Leaf
 
@@ -26,6 +27,8 @@ class Parameter:
 
     Attributes
     ----------
+    given, array : ndarray
+        The very array, and the same as a plain one.
     cells : flat, writable sequence
         ``cells[i] = x`` moves entry i (row-major) in constant time, whatever the memory layout.
     """
@@ -36,6 +39,7 @@ class Parameter:
 
     def attach(self, array: NDArray[Any]) -> None:
         """Let this parameter stand for `array` from now on."""
+        self.given = array
         self.array = np.asarray(array)  # a base-class view: no surprises from subclasses
         self.shape = self.array.shape
         self.size = self.array.size
@@ -52,6 +56,21 @@ class Parameter:
     def eps(self) -> float:
         """Spacing of its numbers at 1."""
         return float(np.finfo(self.dtype).eps)
+
+    @property
+    def wide(self) -> bool:
+        """Whether its precision is above that of float64."""
+        return self.dtype.itemsize > 8
+
+    @property
+    def layout(self) -> Layout:
+        """Shape and the like of the very array."""
+        return layout_of(self.given)
+
+    def lay_out(self, layout: Layout) -> None:
+        """Give the very array another shape and the like, if it has not these."""
+        if lay_out(self.given, layout):
+            self.attach(self.given)
 
     def read(self) -> Array:
         """The values as a flat float64 copy."""
@@ -101,6 +120,12 @@ class Scalar(Parameter):
         super().__init__(leaf.name, np.asarray(leaf.value))
         self.cells = self
 
+    def widened(self) -> Scalar:
+        """The same as a float64 number, put in its place."""
+        value = np.float64(self._holder[self._key])
+        self._holder[self._key] = value
+        return Scalar(Leaf(self.name, value, self._holder, self._key))
+
     def __setitem__(self, index: int, value: float) -> None:
         self._holder[self._key] = self._kind(value)
 
@@ -122,10 +147,8 @@ class Scalar(Parameter):
         self._holder[self._key] = saved
 
     def is_as(self, saved: Any) -> bool:
-        now = self._holder[self._key]
-        return now is saved or (
-            type(now) is type(saved) and np.asarray(now).tobytes() == np.asarray(saved).tobytes()
-        )
+        now = self._holder[self._key]  # or the same number in float64
+        return now is saved or np.float64(now).tobytes() == np.float64(saved).tobytes()
 
 
 def require_floating(leaf: Leaf) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..errors import SubjectError
 from .parameters import Array, Parameter
 from .result import Entry, Finding
 from .state import State
+from .structure import flatten
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Problem:
         the precision in which it was computed.  It is called right after ``loss()``, once.
     roots : sequence of (str, object)
         Objects whose state (running means, counters, generators) is as before after the check.
+    structure : object
+        What the parameters were taken from: its mappings and lists are as before, too.
     in_float64 : callable or None
         ``in_float64(state)`` is the same problem on float64 copies of its narrower parameters, or
         None where they cannot be put in place; ``state.restore()`` undoes it.
@@ -52,6 +55,7 @@ class Problem:
     loss: Callable[[], Any]
     grads: Callable[[], Sequence[NDArray[Any]]]
     roots: Sequence[tuple[str, Any]] = ()
+    structure: Any = None
     in_float64: Callable[[State], Problem | None] | None = None
     put_back: Callable[[], None] | None = None
     losses: Callable[[list[NDArray[Any]]], Any] | None = None
@@ -63,20 +67,90 @@ class Problem:
         """What the subject itself can say of its worst entries; called where a check ends badly."""
         return []
 
-    @contextmanager
-    def preserved(self) -> Iterator[tuple[State, Saved]]:
+    def preserved(self) -> Preserved:
         """Everything as before at the end, whatever happens inside."""
-        saved = Saved(self.parameters)
-        state = State(self.roots, [p.array for p in self.parameters])
-        try:
-            yield state, saved
-        finally:
+        return Preserved(self)
+
+
+class Preserved:
+    """A context at whose end everything is as before.
+
+    A signal can interrupt the way out as well.  Entered twice, ``with kept, kept as ...``, the
+    second way out does what the first had not finished.
+
+    Parameters
+    ----------
+    problem : Problem
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._put_back = problem.put_back
+        self._structure, self._before = problem.structure, _places(problem.structure)
+        self._exact = self.saved = Saved(problem.parameters)
+        self.state = State(
+            problem.roots, [p.given for p in problem.parameters], kept=problem.structure
+        )
+        self._done = False
+
+    def __enter__(self) -> tuple[State, Saved]:
+        wide = [p for p in self._exact.parameters if p.wide]
+        if wide and self.saved is self._exact:
             try:
-                if self.put_back is not None:
-                    self.put_back()
-            finally:  # after it, so that the object holds its very own arrays again
-                state.restore()
-                saved.restore()
+                for parameter in wide:
+                    parameter.write(parameter.read())  # steps begin and end at float64 numbers
+                self.saved = Saved(self._exact.parameters)
+            except BaseException:
+                self._exact.restore()
+                raise
+        return self.state, self.saved
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if self._done:
+            return
+        disturbed = []
+        if isinstance(error, Exception) and not isinstance(error, SubjectError):
+            disturbed = self._exact.disturbed() + self._misplaced()
+        try:
+            if self._put_back is not None:
+                self._put_back()
+        finally:  # after it, so that the object holds its very own arrays again
+            try:
+                self.state.restore()
+            finally:
+                self._exact.restore()
+        self._done = True
+        if disturbed:
+            raise SubjectError(_DISTURBED.format(", ".join(disturbed))) from error
+
+    def _misplaced(self) -> list[str]:
+        """Which parameters are not where they were taken from, or are something else there."""
+        now = _places(self._structure)
+        names = dict.fromkeys([*self._before, *now])
+        return [
+            f"{name}: {self._before.get(name, 'nothing')} -> {now.get(name, 'nothing')}"
+            for name in names
+            if self._before.get(name) != now.get(name)
+        ]
+
+
+_DISTURBED = (
+    "loss or grads changes the parameters' arrays themselves, or what holds them ({}), so they can"
+    " no longer be moved. Loss and grads may only read them: reshape, convert and protect copies."
+)
+
+
+def _places(structure: Any) -> dict[str, str]:
+    """What sits where in a structure of parameters, by name: kind and shape."""
+    try:
+        leaves = flatten(structure)
+    except Exception:  # an adapter of somebody's own may take parameters from anything
+        return {}
+    return {
+        leaf.name: f"an array of shape {leaf.value.shape}" if leaf.is_array else "a number"
+        for leaf in leaves
+    }
 
 
 class Saved:
@@ -84,15 +158,29 @@ class Saved:
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self.parameters = parameters
-        self._arrays = [p.array for p in parameters]
+        self._layouts = [p.layout for p in parameters]
         self._values = [p.save() for p in parameters]
 
     def restore(self) -> None:
-        pairs = zip(self.parameters, self._arrays, self._values, strict=True)
-        for parameter, array, values in pairs:
-            if parameter.array is not array:
-                parameter.attach(array)
-            parameter.restore(values)
+        """Put every parameter back; one that cannot be does not keep the rest from it."""
+        failed: list[Exception] = []
+        pairs = zip(self.parameters, self._layouts, self._values, strict=True)
+        for parameter, layout, values in pairs:
+            try:
+                parameter.lay_out(layout)
+                parameter.restore(values)
+            except Exception as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def disturbed(self) -> list[str]:
+        """How shapes, dtypes and the like are no longer as they were."""
+        found = []
+        for parameter, before in zip(self.parameters, self._layouts, strict=True):
+            pairs = zip(before._asdict().items(), parameter.layout, strict=True)
+            found += [f"{parameter.name}: {k} {a} -> {b}" for (k, a), b in pairs if a != b]
+        return found
 
     def origin(self, parameter: Parameter) -> Array:
         """The values of one of the parameters, flat: without a copy where that can be."""

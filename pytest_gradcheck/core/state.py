@@ -10,10 +10,24 @@ from __future__ import annotations
 import functools
 import random
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SubjectError
+from .put_back import (
+    COLLECTIONS,
+    Layout,
+    attributes,
+    layout_of,
+    put_array,
+    put_attributes,
+    put_collection,
+    put_mapping,
+    set_attribute,
+)
 
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None), np.float64, np.float32})
@@ -35,20 +49,28 @@ class State:
         Named starting points: the object under check, its functions, its arguments.
     parameters : iterable of ndarray
         Arrays that are looked after elsewhere.
+    kept : object
+        A structure whose own mappings and lists are to stand as before, too.
     """
 
-    def __init__(self, roots: Iterable[tuple[str, Any]], parameters: Iterable[Any] = ()) -> None:
+    def __init__(
+        self,
+        roots: Iterable[tuple[str, Any]],
+        parameters: Iterable[Any] = (),
+        *,
+        kept: Any = None,
+    ) -> None:
         self._seen: set[int] = {id(array) for array in parameters}
         self._alive: list[Any] = []  # so that no id is used twice during the walk
         self._attributes: list[tuple[str, Any, dict[str, Any]]] = []
         self._dicts: list[tuple[str, dict[Any, Any], dict[Any, Any]]] = []
-        self._lists: list[tuple[str, list[Any], list[Any]]] = []
-        self._arrays: list[tuple[str, np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
+        self._collections: list[tuple[str, Any, list[Any]]] = []
+        self._arrays: list[tuple[str, NDArray[Any], tuple[Layout, NDArray[Any]]]] = []
         self._generators: list[tuple[str, Any, Any]] = [
             ("random", random, random.getstate()),
             ("numpy.random", np.random, np.random.get_state(legacy=False)),
         ]
-        pending = [(name, value, True) for name, value in roots]
+        pending = [*((name, value, True) for name, value in roots), ("params", kept, False)]
         while pending:
             name, value, is_root = pending.pop()
             pending.extend(self._visit(name, value, is_root))
@@ -61,7 +83,7 @@ class State:
         self._alive.append(value)
         if isinstance(value, np.ndarray):
             if value.flags.writeable and value.dtype != object:
-                self._arrays.append((name, value, value.copy(order="K")))
+                self._arrays.append((name, value, (layout_of(value), value.copy(order="K"))))
         elif isinstance(value, (np.random.Generator, np.random.RandomState, random.Random)):
             self._generators.append((name, value, state_of(value)))
         elif isinstance(value, FUNCTIONS):
@@ -70,37 +92,48 @@ class State:
             if not is_root:  # a counter or a log in a closure is its owner's affair
                 self._dicts.append((name, value, dict(value)))
             return [(f"{name}[{key!r}]", held, is_root) for key, held in value.items()]
-        elif isinstance(value, (list, tuple)):
-            if isinstance(value, list) and not is_root:
-                self._lists.append((name, value, list(value)))
+        elif isinstance(value, (tuple, *COLLECTIONS)):
+            if not isinstance(value, tuple) and not is_root:
+                self._collections.append((name, value, list(value)))
             return [(f"{name}[{i}]", held, is_root) for i, held in enumerate(value)]
         elif is_walkable(value):
-            attributes = _attributes(value)
-            self._attributes.append((name, value, attributes))
-            return [(f"{name}.{key}", held, False) for key, held in attributes.items()]
+            found = attributes(value)
+            self._attributes.append((name, value, found))
+            return [(f"{name}.{key}", held, False) for key, held in found.items()]
         return []
 
     def restore(self) -> None:
-        """Put everything back as it was."""
-        for _, owner, attributes in self._attributes:
-            now = _attributes(owner)
-            for key in now.keys() - attributes.keys():
-                object.__delattr__(owner, key)
-            for key, value in attributes.items():
-                if key not in now or now[key] is not value:
-                    object.__setattr__(owner, key, value)
-        for _, mapping, items in self._dicts:
-            if len(mapping) != len(items) or any(mapping.get(k) is not v for k, v in items.items()):
-                mapping.clear()
-                mapping.update(items)
-        for _, sequence, members in self._lists:
-            if len(sequence) != len(members) or any(
-                a is not b for a, b in zip(sequence, members, strict=True)
-            ):
-                sequence[:] = members
-        for _, array, values in self._arrays:
-            np.copyto(array, values)
+        """Put everything back as it was.
+
+        Raises
+        ------
+        SubjectError
+            If something resists, once all the rest is back.
+        """
+        failed: list[tuple[str, Exception]] = []
+        for put, things in self._ways:
+            for name, thing, before in things:
+                try:
+                    put(thing, before)
+                except Exception as error:
+                    failed.append((name, error))
         self.rewind()
+        if failed:
+            name, why = failed[0]
+            raise SubjectError(
+                f"{name} changed during the check and could not be put back as it was"
+                f" ({type(why).__name__}: {why}); hold it outside of the object, or reset it in"
+                " before_each="
+            ) from why
+
+    @property
+    def _ways(self) -> tuple[tuple[Callable[[Any, Any], None], list[Any]], ...]:
+        return (
+            (put_attributes, self._attributes),
+            (put_mapping, self._dicts),
+            (put_collection, self._collections),
+            (put_array, self._arrays),
+        )
 
     def rewind(self) -> None:
         """Put all random generators back to the state in which they were found."""
@@ -120,15 +153,15 @@ class State:
         ]
 
     def _moved(self) -> Iterator[str]:
-        for name, owner, attributes in self._attributes:
-            now = _attributes(owner)
-            yield from (f"{name}.{k}" for k, v in now.items() if attributes.get(k) is not v)
+        for name, owner, before in self._attributes:
+            now = attributes(owner)
+            yield from (f"{name}.{k}" for k, v in now.items() if before.get(k) is not v)
         for name, mapping, items in self._dicts:
             yield from (f"{name}[{k!r}]" for k, v in mapping.items() if items.get(k) is not v)
-        for name, sequence, members in self._lists:
-            if len(sequence) != len(members):
+        for name, collection, members in self._collections:
+            if len(collection) != len(members):
                 yield name
-        for name, array, values in self._arrays:
+        for name, array, (_, values) in self._arrays:
             if array.tobytes() != values.tobytes():
                 yield name
         yield from self.moved_generators()
@@ -140,11 +173,12 @@ class State:
         """
         count = 0
         for _, owner, _ in self._attributes:
-            for key, value in _attributes(owner).items():
+            for key, value in attributes(owner).items():
                 if value is old:
-                    object.__setattr__(owner, key, new)
+                    set_attribute(owner, key, new)
                     count += 1
-        for holder in [m for _, m, _ in self._dicts] + [s for _, s, _ in self._lists]:
+        lists = [c for _, c, _ in self._collections if isinstance(c, list)]
+        for holder in [m for _, m, _ in self._dicts] + lists:
             pairs = list(holder.items() if isinstance(holder, dict) else enumerate(holder))
             for key, value in pairs:
                 if value is old:
@@ -158,21 +192,6 @@ def is_walkable(value: Any) -> bool:
     if isinstance(value, (type, types.ModuleType, types.BuiltinFunctionType)):
         return False
     return type(value).__module__.partition(".")[0] not in FOREIGN
-
-
-def _attributes(owner: Any) -> dict[str, Any]:
-    """Instance attributes, from ``__dict__`` and ``__slots__`` alike."""
-    found = dict(getattr(owner, "__dict__", {}))
-    for cls in type(owner).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
-        for slot in (slots,) if isinstance(slots, str) else slots:
-            if slot.startswith("__"):
-                continue
-            try:
-                found[slot] = object.__getattribute__(owner, slot)
-            except AttributeError:
-                continue
-    return found
 
 
 def held_by_function(name: str, function: Any) -> Iterator[tuple[str, Any]]:

@@ -210,7 +210,19 @@ def as_gradient(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
             f"grads[{name}] is None: no gradient was written. If it is zero, say so with an"
             " array of zeros; if the parameter is not trained, keep it out of params."
         )
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # an object may refuse in any way it likes
+        raise SubjectError(
+            f"grads[{name}] is of type {type(value).__name__}, of which NumPy makes no array"
+            f" ({type(error).__name__}: {error}): a gradient has one real number for each entry of"
+            " its parameter"
+        ) from error
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise SubjectError(
+            f"grads[{name}] is a masked array with entries masked, so their gradient is not said;"
+            " where it is zero, hand out .filled(0)"
+        )
     if array.dtype.kind not in "fiu":
         raise SubjectError(f"grads[{name}] is of dtype {array.dtype}: a gradient has real numbers")
     if array.shape != shape and not (array.size == 1 and shape == ()):

@@ -143,6 +143,8 @@ def work(task: Task, shipment: Shipment | None) -> Reply:
             losses = own.losses(task)
         except SubjectError as error:
             return Reply("refused", place(), text=str(error))
-        except Exception:  # the user's own: it is raised again where the check runs
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # the user's own: it is raised again where the check runs
             return Reply("raised", place(), text=traceback.format_exc())
         return Reply("done", place(), losses, time.perf_counter() - began)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol
 
 import numpy as np
@@ -74,6 +75,7 @@ def shared(
     confirm one of their own (a scalar) join where it explains them.
     """
     fits = [(e, fit) for e in open_ones if (fit := e.fit(pattern(e))) is not None]
+    fits = [(e, fit) for e, fit in fits if isfinite(fit.constant) and isfinite(fit.uncertainty)]
     fits.sort(key=lambda pair: pair[1].uncertainty)
     rest = [e for e in open_ones if all(e is not other for other, _ in fits)]
     groups = []

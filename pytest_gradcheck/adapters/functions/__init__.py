@@ -98,6 +98,7 @@ def adapt(subject: Functions, args: tuple[Any, ...], settings: Settings) -> Prob
         loss=mine.loss,
         grads=mine.grads,
         roots=[*((k, f) for k, f in functions.items() if callable(f)), ("args", args)],
+        structure=subject.params,
         in_float64=in_float64,
         rebuild=partial(adapt, subject, args, replace(settings, executor=None)),
         notes=blocks.notes,

@@ -6,11 +6,13 @@ Only to be imported where JAX is: whoever looks for it asks ``sys.modules``.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from dataclasses import replace
 from typing import Any
 
 from ...core.problem import Problem
+from ...core.state import State
 from ...settings import Settings
 from ..called import Called, has_hooks, without_claims
 from ..functions import Functions
@@ -35,7 +37,12 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem | 
         if not owns(subject, args):
             return None
     subject.require_callable()
-    return places_of(subject, args, settings).problem()
+    function = subject.subject
+    state = State([("loss", function)] if inspect.isfunction(function) else [])
+    try:  # to choose the precision, all is called before the check begins
+        return places_of(subject, args, settings).problem()
+    finally:
+        state.restore()
 
 
 def owns(call: Called, args: tuple[Any, ...]) -> bool:

@@ -125,6 +125,7 @@ class Elsewhere(Parameter):
 
     def attach(self, array: NDArray[Any]) -> None:
         """Take the shape; it stands for its tensor and nothing else."""
+        self.given = array
         self.shape, self.size = array.shape, array.size
 
     def __setitem__(self, index: int, value: float) -> None:

@@ -134,7 +134,14 @@ class Weighed:
         if is_tensor(value):
             return [value]
         found = [leaf for _, leaf in leaves(value, self.root)]
-        return [found[place] for place in self._learned[1]]
+        chosen = [found[place] for place in self._learned[1] if place < len(found)]
+        if len(chosen) < len(self._learned[1]) or not all(map(is_tensor, chosen)):
+            kinds = ", ".join(type(leaf).__name__ for leaf in found) or "nothing"
+            raise SubjectError(
+                f"{self.root} is no longer what the first call returned: it now holds {kinds} where"
+                " there were tensors; a check calls it again and again, at moved parameters"
+            )
+        return chosen
 
     def outputs(self, tensors: Sequence[Any] | None = None, *, wide: bool = False) -> list[Any]:
         """The outputs where the tensors stand, or with others in their place."""

@@ -1,0 +1,1 @@
+"""Fault injection: what goes wrong (`kinds`), where (`subjects`), what must stand (`standing`)."""
