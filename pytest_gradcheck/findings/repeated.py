@@ -12,6 +12,8 @@ from .scene import Scene, listed, where
 
 ROUNDING = 1e-12
 """Relative difference of two gradients that are the same but for the order of additions."""
+FEW = 2
+"""Different magnitudes of what may well stay the same when parameters move: signs, clipped ends."""
 SINGLE = 1e-5
 """The same for gradients in float32."""
 
@@ -53,8 +55,12 @@ def stale(scene: Scene) -> Iterator[Finding]:
     if moved is None:
         return
     live = [(e, there) for e, there in zip(scene.all, moved, strict=True) if e.claimed.any()]
-    if all(np.array_equal(e.claimed, there) for e, there in live):
-        members = [e for e, _ in live]
+    members = [e for e, there in live if np.array_equal(e.claimed, there)]
+    if len(members) < len(live):
+        unexplained = {e.name for e in scene.open}
+        members = [e for e in members if e.wrong and e.name in unexplained]
+    values = np.concatenate([np.abs(e.claimed) for e in members] or [np.zeros(0)])
+    if np.unique(values).size > FEW:
         yield Finding(
             "stale",
             where(members),

@@ -246,6 +246,10 @@ def overview(all_counts: Mapping[str, Counts]) -> str:
 OUTCOMES = ("right", "nothing", "nothing, rightly", "wrong", "true", "right of a part")
 
 
+RATES = {"Poisson regression": 0.003, "sigmoid, squared error": 0.001}
+"""Of losses that are summed over the samples, or bend more than the others."""
+
+
 def healthy() -> str:
     """Findings on models for the digits, at He initialisation and after training."""
     X, y = digits()
@@ -255,9 +259,7 @@ def healthy() -> str:
         model = build(rng, 8, 10, 16)
         row = [name]
         for steps in (0, 300):
-            model.train(
-                X, y, steps=steps, rate=0.003 if name.startswith("Poisson") else 0.05, rng=rng
-            )
+            model.train(X, y, steps=steps, rate=RATES.get(name, 0.05), rng=rng)
             result = check(model, X[:64], y[:64], mode="probe")
             findings = ", ".join(f.name for f in result.findings) or "none"
             row.append(f"{findings} ({result.status})")
@@ -294,12 +296,12 @@ def main() -> None:
             counts["models held back"] = run(
                 chosen(HELD_BACK_MODELS), mode, given.seeds, lambda kind: True
             )
-        text = f"### Causes in {mode} mode\n\n{overview(counts)}"
+        text = f"## Causes in {mode} mode\n\n{overview(counts)}"
         for title, c in counts.items():
             text += f"\n\n{title[0].upper() + title[1:]}:\n\n{by_kind(c)}"
         publish(f"causes {mode}", f"{text}\n\n{versions('numpy')}.", write=given.write)
     if not given.only:
-        text = f"### Findings on right gradients of the digits\n\n{healthy()}"
+        text = f"## Findings on right gradients of the digits\n\n{healthy()}"
         publish("causes healthy", text, write=given.write)
 
 

@@ -102,7 +102,7 @@ def main() -> None:
     lost = sum("changed: " in line for line in tally.found)
     text = "\n\n".join(
         [
-            f"### Faults: {sum(sums)} injected (goal: ≥ 5000), lost or changed {lost} (goal: 0)",
+            f"## Faults: {sum(sums)} injected (goal: ≥ 5000), lost or changed {lost} (goal: 0)",
             table(["", *columns], [*rows, ("**in all**", *sums)]),
             "Every call that a check makes to loss, gradient or product fails once in another way"
             " (exceptions, Ctrl-C, timeouts, what is no number, arrays and containers changed in"

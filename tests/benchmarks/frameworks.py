@@ -232,11 +232,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     text = "\n\n".join(
         [
-            f"### Real blocks in float32 with dropout on (goal: verified in ≤ {GOAL} evaluations)",
+            f"## Real blocks in float32 with dropout on (goal: verified in ≤ {GOAL} evaluations)",
             networks(),
             "The wrong entry, out[7, 5], is off by the largest of its block. Evaluations of the"
             " loss; the bound is relative error plus uncertainty.",
-            "### Time beside the frameworks' own checkers, on the same functions in one run",
+            "## Time beside the frameworks' own checkers, on the same functions in one run",
             times(),
             f"Best of {REPEATS}, the first run left out; a small matrix product and tanh. The fast"
             " mode and check_grads look along one random direction and name no entry; ours say"

@@ -74,7 +74,7 @@ def main() -> None:
     rows = [(kind, number) for kind, number in counts.most_common()]
     text = "\n\n".join(
         [
-            f"### Random problems: {total} examples (goal: ≥ 100000),"
+            f"## Random problems: {total} examples (goal: ≥ 100000),"
             f" failures {sum(failures.values())} (goal: 0)",
             table(["", "examples"], rows),
             "A failure is an exception that is no clear error, a changed parameter, a right"
