@@ -104,10 +104,10 @@ def test_what_a_loss_did_to_the_arrays_is_said(kind: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("ragged list", "type list, of which NumPy makes no"),
-        ("odd object", "type Odd, of which NumPy makes no"),
+        ("ragged list", "type list"),
+        ("odd object", "type Odd"),
         ("huge integer", "beyond the range|type int"),
-        ("masked", "masked"),
+        ("masked", "(?i)masked"),
     ],
 )
 @pytest.mark.parametrize("at", [1, 2])
@@ -127,7 +127,7 @@ def test_numbers_of_more_than_double_precision_are_not_taken_for_changed() -> No
         result = check(
             loss=loss, grads=lambda p: {"W": np.cos(p["W"])}, params={"W": W}, seed=0, **mode
         )
-        assert result.status == ("warn" if mode.get("scheme") == "forward" else "pass")
+        assert result.status == "pass"
         assert W.tobytes() == before
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fuzzing import SETTINGS, Case, cases, examined
+import numpy as np
+import pytest
+from fuzzing import SETTINGS, Case, cases, examined, slope, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from pytest_gradcheck import check
 
 
 @settings(max_examples=150)
@@ -18,3 +22,11 @@ from hypothesis import strategies as st
 )
 def test_any_structure(case: Case, options: dict[str, Any], factor: float, as_object: bool) -> None:
     examined(case, options, factor=factor, as_object=as_object)
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize(("factor", "status"), [(1.0, "pass"), (-1.0, "fail")])
+def test_an_empty_parameter_beside_others(mode: str, factor: float, status: str) -> None:
+    params = {"W": np.arange(1.0, 4.0), "none": np.zeros((0, 3))}
+    result = check(loss=value, grads=lambda p: slope(p, factor), params=params, mode=mode, seed=0)
+    assert result.status == status

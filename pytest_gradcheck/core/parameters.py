@@ -106,7 +106,10 @@ class Parameter:
         np.copyto(self.array, saved)
 
     def is_as(self, saved: Any) -> bool:
-        """Whether every byte is as it was saved."""
+        """Whether every byte is as it was saved; of a `longdouble`, those that hold the number."""
+        if self.wide:
+            signs = np.array_equal(np.signbit(self.array), np.signbit(saved))
+            return signs and np.array_equal(self.array, saved, equal_nan=True)
         return all(
             self.array[piece].tobytes() == saved[piece].tobytes() for piece in pieces(self.array)
         )

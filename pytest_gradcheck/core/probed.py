@@ -146,7 +146,7 @@ class Probed:
 
     def rounding(self, claimed: Array | float) -> Array | float:
         """Error bar of a claim, from the precision in which it was handed over."""
-        typical = self.claimed_norm / math.sqrt(self.claimed.size)
+        typical = self.claimed_norm / math.sqrt(max(self.claimed.size, 1))
         return self.claim_rounding * (OWN * np.abs(claimed) + COMMON * typical)
 
     def as_measured(self) -> Measured:

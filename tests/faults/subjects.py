@@ -169,7 +169,7 @@ def _scipy(words: str) -> Callable[[Plan, float], Trial]:
         names = ("loss", words) if source is several else ("loss", "grads", words)
         chosen: dict[str, Any] = {name: source[name] for name in names}
         chosen |= {"params": x0, "bounds": [(-1, 1), (-1, 1)]}
-        return Trial((), chosen, held)
+        return Trial((), chosen, [x0])
 
     return make
 

@@ -13,6 +13,7 @@ from pytest_gradcheck.core import measure
 
 from .injector import Plan
 from .kinds import DONE, KINDS, RAISED, Timeout, Unforeseen
+from .lines import OURS
 from .standing import Standing
 from .subjects import MODES, SUBJECTS, Trial
 
@@ -70,6 +71,8 @@ def fault(
     found = [f"changed: {name}" for name in standing.changed()]
     if "executor" in options and isinstance(ended, (Result, SubjectError)):
         return found  # whether a worker got as far as this call, nobody here can say
+    if not subject.startswith(("hooks", "functions")) and _raised_elsewhere(ended):
+        return found  # a framework, or an adapter of somebody's own, has its own words
     return found + _said_against(ended, kind, factor, in_jax="callback" in subject)
 
 
@@ -97,16 +100,17 @@ def _said_against(ended: Any, kind: str, factor: float, *, in_jax: bool) -> list
         return []  # the user's own
     if in_jax and type(ended).__name__ == "JaxRuntimeError":
         return []
-    if kind in DONE and _raised_in_users_code(ended):
+    if kind in DONE and _raised_elsewhere(ended):
         return []
     return [f"raised {type(ended).__name__}: {str(ended)[:200]}"]
 
 
-def _raised_in_users_code(error: BaseException) -> bool:
-    """Whether the innermost frame is the user's: there is nothing to translate."""
-    traceback = error.__traceback__
-    name = ""
+def _raised_elsewhere(ended: Any) -> bool:
+    """Whether an exception comes from outside of this package: there is nothing to translate."""
+    if not isinstance(ended, Exception):
+        return False
+    traceback, name = ended.__traceback__, ""
     while traceback is not None:
         name = traceback.tb_frame.f_code.co_filename
         traceback = traceback.tb_next
-    return "pytest_gradcheck" not in name
+    return not name.startswith(OURS)

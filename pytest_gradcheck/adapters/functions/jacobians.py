@@ -45,7 +45,7 @@ class Outputs:
         if numbers is not None:
             tree = numbers
         leaves = flatten(tree, name)
-        arrays = [np.asarray(leaf.value) for leaf in leaves]
+        arrays = [_as_array(leaf.value, leaf.name) for leaf in leaves]
         for leaf, array in zip(leaves, arrays, strict=True):
             if array.dtype.kind not in "fiubc":
                 kind = type(leaf.value).__name__
@@ -70,6 +70,16 @@ def _as_numbers(tree: Any) -> NDArray[Any] | None:
     if not all(isinstance(item, (int, float, complex, np.generic)) for item in tree):
         return None
     return np.asarray(tree)
+
+
+def _as_array(value: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except Exception as error:  # an object may refuse in any way it likes
+        raise SubjectError(
+            f"{name} is of type {type(value).__name__}, of which NumPy makes no array"
+            f" ({type(error).__name__}: {error}): a derivative needs numbers"
+        ) from error
 
 
 class Jacobian:
@@ -183,7 +193,7 @@ def _as_matrix(
     """`claimed` as a matrix of that shape, if it has one of the accepted shapes."""
     if claimed is None:
         raise SubjectError(f"{name} is None: no derivative was written")
-    matrix = claimed if is_sparse(claimed) else np.asarray(claimed)
+    matrix = claimed if is_sparse(claimed) else _as_array(claimed, name)
     if matrix.dtype.kind not in "fiuc":
         raise SubjectError(f"{name} is of dtype {matrix.dtype}: a Jacobian has numbers")
     if matrix.shape not in accepted:

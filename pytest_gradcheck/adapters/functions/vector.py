@@ -73,17 +73,27 @@ class Vector:
             returned = call()
             if returned is OUTSIDE:
                 return math.nan
-            arrays = Outputs.of(returned, self._name).arrays
-            return float(self.weights.total(arrays))
+            return float(self.weights.total(self._outputs(returned).arrays))
 
         def grads() -> list[NDArray[Any]]:
             returned = call()
             if returned is OUTSIDE:
                 return nowhere(blocks.parameters)
-            outputs = Outputs.of(returned, self._name)
+            outputs = self._outputs(returned)
             return self._claim(blocks, outputs).pull(self.weights.weights)
 
         return Part(self._block, loss, grads)
+
+    def _outputs(self, returned: Any) -> Outputs:
+        """What the function returned, in the shapes that it had at first."""
+        outputs = Outputs.of(returned, self._name)
+        shapes, first = ([p.shape for p in o] for o in (outputs.places, self.weights.outputs))
+        if shapes != first:
+            raise SubjectError(
+                f"{self._name} returned outputs of shape {shapes}, the first time {first}: no"
+                " derivative compares the two"
+            )
+        return outputs
 
     @property
     def weights(self) -> Cotangents:
@@ -99,14 +109,14 @@ class Vector:
         k = names.index(entry.parameter)
         parameter = blocks.parameters[k]
         index = int(np.ravel_multi_index(entry.index, parameter.shape)) if entry.index else 0
-        outputs = Outputs.of(self._call(blocks)(), self._name)
+        outputs = self._outputs(self._call(blocks)())
         claimed = self._claim(blocks, outputs)
 
         def values() -> list[NDArray[Any]]:
             returned = self._call(blocks)()
             if returned is OUTSIDE:
                 return [np.full(place.shape, np.nan) for place in outputs.places]
-            return Outputs.of(returned, self._name).arrays
+            return self._outputs(returned).arrays
 
         def pulled(weights: Sequence[NDArray[Any]]) -> float:
             return float(claimed.pull(weights)[k].reshape(-1)[index])
