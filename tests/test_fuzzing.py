@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gradcheck import check
+from pytest_gradcheck.findings.bars import line
 
 
 @settings(max_examples=150)
@@ -30,3 +31,7 @@ def test_an_empty_parameter_beside_others(mode: str, factor: float, status: str)
     params = {"W": np.arange(1.0, 4.0), "none": np.zeros((0, 3))}
     result = check(loss=value, grads=lambda p: slope(p, factor), params=params, mode=mode, seed=0)
     assert result.status == status
+
+
+def test_a_line_through_nothing_has_no_known_slope() -> None:
+    assert line(np.zeros(2), np.ones(2), np.ones(2), np.ones(2)) == (0.0, np.inf)

@@ -21,7 +21,10 @@ SAME = 1e-9
 
 def line(p: Array, e: Array, bar: Array, spread: Array) -> tuple[float, float]:
     """Slope of `e` over `p` by least squares weighted with `bar`; its error if `e` has `spread`."""
-    unit = 1 / float(np.max(np.abs(p) / bar))  # keeps the sums in range
+    largest = float(np.max(np.abs(p) / bar))
+    if not 0 < largest < math.inf:
+        return 0.0, math.inf  # nothing to see a slope by
+    unit = 1 / largest  # keeps the sums in range
     weight = unit * p / bar
     total = float(np.sum(weight**2))
     slope = float(np.sum(weight * (unit * e / bar))) / total

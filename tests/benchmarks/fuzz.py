@@ -78,7 +78,8 @@ def main() -> None:
             f" failures {sum(failures.values())} (goal: 0)",
             table(["", "examples"], rows),
             "A failure is an exception that is no clear error, a changed parameter, a right"
-            " gradient that fails or a wrong one that does not."
+            " gradient that fails (not by one step, which is taken at its word) or a wrong one that"
+            " does not."
             f" {total / seconds:.0f} examples a second. {versions('numpy', 'hypothesis')}.",
         ]
     )
