@@ -9,7 +9,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -147,6 +147,28 @@ def test_numbers_in_float32_are_measured_in_float64(container: Any) -> None:
     assert result.status == "pass"
     assert result.evaluations < 100
     assert list(map(id, subject.params)) == before
+
+
+class Layers(NamedTuple):
+    first: Any
+    second: Any
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_arrays_in_tuples_are_measured_in_float64(mode: str) -> None:
+    W = np.array([1.625, -0.375, 2.3125], np.float32)
+    subject = Holder({"net": (Layers(W, np.array([0.5, -2.0], np.float32)), np.array([0.25]))})
+    before = subject.params["net"]
+    result = check(subject, mode=mode, seed=0)
+    assert result.status == "pass"
+    assert result.evaluations < 150
+    assert subject.params["net"] is before and before[0].first is W
+
+
+def test_params_that_want_arguments_are_refused() -> None:
+    subject = Holder(len)
+    with pytest.raises(SubjectError, match=r"Holder\.params is a function that takes arguments"):
+        check(subject)
 
 
 class Collections:

@@ -129,6 +129,11 @@ class Hooks:
     def params(self) -> Any:
         value = self.get("params")
         is_method = callable(value) and not hasattr(value, "__array__")
+        if is_method and not accepts(value, ()):
+            raise SubjectError(
+                f"{self._called('params')} is a function that takes arguments: it must be the"
+                " parameters themselves, or a method without arguments that gives them"
+            )
         return listed(value() if is_method else value)
 
     def blocks(self) -> Blocks:

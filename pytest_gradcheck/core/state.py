@@ -65,6 +65,7 @@ class State:
         self._attributes: list[tuple[str, Any, dict[str, Any]]] = []
         self._dicts: list[tuple[str, dict[Any, Any], dict[Any, Any]]] = []
         self._collections: list[tuple[str, Any, list[Any]]] = []
+        self._tuples: list[tuple[Any, ...]] = []
         self._arrays: list[tuple[str, NDArray[Any], tuple[Layout, NDArray[Any]]]] = []
         self._generators: list[tuple[str, Any, Any]] = [
             ("random", random, random.getstate()),
@@ -93,7 +94,9 @@ class State:
                 self._dicts.append((name, value, dict(value)))
             return [(f"{name}[{key!r}]", held, is_root) for key, held in value.items()]
         elif isinstance(value, (tuple, *COLLECTIONS)):
-            if not isinstance(value, tuple) and not is_root:
+            if isinstance(value, tuple):
+                self._tuples.append(value)
+            elif not is_root:
                 self._collections.append((name, value, list(value)))
             return [(f"{name}[{i}]", held, is_root) for i, held in enumerate(value)]
         elif is_walkable(value):
@@ -167,7 +170,9 @@ class State:
         yield from self.moved_generators()
 
     def replace(self, old: Any, new: Any) -> int:
-        """Put `new` wherever an attribute, a dictionary or a list holds `old`; return how often.
+        """Put `new` wherever an attribute, a dictionary, a list or a tuple there holds `old`.
+
+        How often is returned.
 
         `restore` undoes it.
         """
@@ -184,6 +189,11 @@ class State:
                 if value is old:
                     holder[key] = new
                     count += 1
+        for whole in [t for t in self._tuples if any(part is old for part in t)]:
+            parts = [new if part is old else part for part in whole]
+            remade = type(whole)(*parts) if hasattr(whole, "_fields") else type(whole)(parts)
+            count += self.replace(whole, remade)
+            self._tuples.append(remade)  # where its other parts are from now on
         return count
 
 

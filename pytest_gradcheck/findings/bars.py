@@ -21,6 +21,7 @@ SAME = 1e-9
 
 def line(p: Array, e: Array, bar: Array, spread: Array) -> tuple[float, float]:
     """Slope of `e` over `p` by least squares weighted with `bar`; its error if `e` has `spread`."""
+    p = np.asarray(p, dtype=np.float64)  # a product in half precision may vanish
     largest = float(np.max(np.abs(p) / bar))
     if not 0 < largest < math.inf:
         return 0.0, math.inf  # nothing to see a slope by
