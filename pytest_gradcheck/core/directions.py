@@ -102,7 +102,7 @@ class Directions:
         if bound.norm / 2 <= self.warn or bound.contradicts or not bound.noisy:
             return bound
         points = MANY * min(bound.norm / 2 / (AIM * self.warn), MOST) ** 2
-        if points > MOST or 2 * THEN * points > most:
+        if not points <= MOST or 2 * THEN * points > most:  # NaN: of noise nothing is known
             return bound
         return self._sharper(bound, self._bound(blocks, origin, THEN, math.ceil(points)))
 

@@ -161,7 +161,7 @@ class Search:
     def _take_entry(self, block: int, i: int, expected: float | None = None) -> bool:
         """Measure an entry by itself and correct it; False if it is not wrong after all."""
         error, measured = self._error(block, i)
-        if abs(error) <= measured.uncertainty:
+        if not abs(error) > measured.uncertainty:  # NaN where it could not be measured
             return False
         if expected is not None and abs(error - expected) > abs(error) / 2:
             return False
