@@ -65,7 +65,7 @@ def matrix(session: nox.Session, versions: str) -> None:
 
 
 @nox.session
-@nox.parametrize("plugin", PLUGINS)
+@nox.parametrize("plugin", list(PLUGINS))
 def plugins(session: nox.Session, plugin: str) -> None:
     """Beside another plugin."""
     packages, options = PLUGINS[plugin]
