@@ -64,6 +64,20 @@ class Copied(Net):
         self._held = {name: array.copy() for name, array in values.items()}
 
 
+class AtKink(Net):
+    """The sum of magnitudes of weights, some of which are zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.params["W"][::2] = 0.0
+
+    def loss(self) -> float:
+        return float(np.sum(np.abs(self.params["W"])) + np.sum(self.params["b"] ** 2))
+
+    def grads(self) -> dict[str, np.ndarray]:
+        return {"W": np.sign(self.params["W"]), "b": 2 * self.params["b"]}
+
+
 class Scalars:
     """Python numbers as parameters."""
 

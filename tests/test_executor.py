@@ -1,4 +1,4 @@
-"""The first pass of exhaustive mode in the workers of an executor."""
+"""The first pass of exhaustive mode, and independent probes, in the workers of an executor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from shipped import Batched, Copied, Does, Draws, Elsewhere, Logs, Net, Scalars
 
 from pytest_gradcheck import Problem, Settings, SettingsError, SubjectError, check
 from pytest_gradcheck.adapters import hooks
-from pytest_gradcheck.core import first_pass
+from pytest_gradcheck.core import evaluators
 from pytest_gradcheck.core.exhaustive import losses_at, one_by_one
 from pytest_gradcheck.core.point import inspect_point
 from pytest_gradcheck.core.result import Result
@@ -70,6 +70,37 @@ def test_result_is_the_same(
     found = check(net, executor=pool, seed=1)
     assert verdict(found) == verdict(check(kind(**options), seed=1))
     assert contents(net) == before
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("kind", [Net, Copied])
+def test_probes_are_the_same(
+    pool: ProcessPoolExecutor, kind: type[Net], options: dict[str, Any]
+) -> None:
+    net = kind(**options)
+    before = contents(net)
+    found = check(net, executor=pool, mode="probe", seed=1)
+    here = check(kind(**options), mode="probe", seed=1)
+    assert verdict(found) == verdict(here)
+    assert found.bound == here.bound
+    assert contents(net) == before
+
+
+def test_probes_go_to_workers(pool: ProcessPoolExecutor, tmp_path: Path) -> None:
+    found = check(Logs(tmp_path / "log"), executor=pool, mode="probe")
+    lines = (tmp_path / "log").read_text().splitlines()
+    calls = [line.split()[1] for line in lines if line.startswith("loss")]
+    elsewhere = [pid for pid in calls if pid != str(os.getpid())]
+    assert len(elsewhere) >= 12  # three probes after the first, two steps, two sides
+    assert found.evaluations <= len(calls)  # each worker looks at the point as well
+
+
+def test_probes_at_a_kink_go_to_workers(pool: ProcessPoolExecutor) -> None:
+    options: dict[str, Any] = {"mode": "probe", "seed": 1}
+    found, here = (check(shipped.AtKink(), executor=workers, **options) for workers in (pool, None))
+    assert any(finding.name == "kink" for finding in found.findings)
+    assert (found.status, found.relative_error) == (here.status, here.relative_error)
+    assert found.evaluations >= here.evaluations  # some were foreseen in vain
 
 
 def test_scalars(pool: ProcessPoolExecutor) -> None:
@@ -135,7 +166,7 @@ def test_parameters_that_stand_elsewhere_are_sent(pool: ProcessPoolExecutor) -> 
     net.params["W"] += 0.5  # which a net built again does not know
     loss, parameter = point.loss, problem.parameters[0]
     there = dataclasses.replace(point, base=loss())
-    loss.many = first_pass.strategy(problem, problem, there, settings, elsewhere=True)
+    loss.many = evaluators.strategy(problem, problem, there, settings, elsewhere=True)
     theta = parameter.read()
     expected = one_by_one(loss, parameter, theta, theta + 1e-3)
     assert np.array_equal(losses_at(parameter, loss, theta, theta + 1e-3), expected)
@@ -255,7 +286,7 @@ class TestOffered:
     def test_what_cannot_be_pickled_is_evaluated_here(
         self, offered: Offered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(first_pass, "WORTH", 0.0)
+        monkeypatch.setattr(evaluators, "WORTH", 0.0)
         net = Does(lambda: None)
         assert verdict(check(net, executor=offered))[:2] == verdict(check(Net()))[:2]
         assert self.taken == 1
@@ -344,7 +375,9 @@ class TestForTheRun:
     def test_no_such_factory(self, run: Any, factory: str, why: str) -> None:
         result = run(SLOW, f"--gradcheck-executor={factory}", "-k", "20")
         result.assert_outcomes(failed=1, deselected=2)
-        result.stdout.fnmatch_lines([f"E*ERROR*--gradcheck-executor={factory}:*", "*: SettingsError"])
+        result.stdout.fnmatch_lines(
+            [f"E*ERROR*--gradcheck-executor={factory}:*", "*: SettingsError"]
+        )
         message = " ".join(line.removeprefix("E").strip() for line in result.outlines)
         assert why in message  # wherever the report broke the line
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..settings import Settings
 from .displaced import give_up_where_kinks_crowd
-from .first_pass import strategy
+from .evaluators import strategy
 from .judge import is_settled
 from .measure import Measurement, textbook
 from .measured import Measured

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..settings import Settings
 from .displaced import DISPLACEMENT, displace
+from .evaluators import workers
 from .judge import interval_of
 from .parameters import Array
 from .point import Point, in_float64
@@ -16,8 +17,11 @@ from .probing import Probing
 from .problem import Problem, Saved
 from .reach import require_reach
 from .result import Finding
+from .spread import Spread
 from .state import State
 
+TYPICAL = 30
+"""Evaluations that a right gradient takes, about."""
 UNMOVED = 1e-6
 """A measured gradient this small beside the claimed one: does the parameter reach the loss?"""
 
@@ -29,7 +33,8 @@ def by_probe(
     asked = point.loss
     moved, point = in_float64(problem, point, settings, state)
     origin = [saved.origin(parameter) for parameter in moved.parameters]
-    probing = _probe(moved, point, origin, settings, seed)
+    helpers = workers(problem, moved, point, settings, evaluations=TYPICAL)
+    probing = _probe(moved, point, origin, settings, seed, helpers)
     require_reach([b for b in probing.blocks if b.numeric_norm < UNMOVED * b.claimed_norm], point)
     findings = []
     if probing.kinked:
@@ -37,7 +42,8 @@ def by_probe(
         displace(problem, moved, seed)
         there = replace(point, base=point.loss(), claims=point.claim())
         origin = [parameter.read() for parameter in moved.parameters]
-        probing = _probe(moved, there, origin, settings, seed)
+        helpers = workers(problem, moved, there, settings, evaluations=TYPICAL, elsewhere=True)
+        probing = _probe(moved, there, origin, settings, seed, helpers)
         saved.restore()
     unlocated = probing.unlocated / (2 * math.sqrt(len(moved.parameters)))
     if unlocated > settings.tol:
@@ -70,7 +76,12 @@ def _beyond_tol(probing: Probing, settings: Settings) -> list[Finding]:
 
 
 def _probe(
-    problem: Problem, point: Point, origin: Sequence[Array], settings: Settings, seed: int
+    problem: Problem,
+    point: Point,
+    origin: Sequence[Array],
+    settings: Settings,
+    seed: int,
+    helpers: Spread | None,
 ) -> Probing:
     probing = Probing(
         problem.parameters,
@@ -85,6 +96,7 @@ def _probe(
         confidence=settings.confidence,
         limit=settings.max_evaluations,
         seed=seed,
+        workers=helpers,
     )
     probing.run()
     return probing

@@ -9,20 +9,21 @@ probe examines all blocks at equal relative weight, large or small.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .belief import Belief
 from .differences import DROWNED, Derivative, fitted, verdict
+from .direction import Direction
 from .ladder import RATIO, SIGMAS, Ladder, Sample
 from .line import Axis
 from .loss import Loss
 from .measured import scale_of
 from .noise import measure_noise
 from .parameters import Array, Parameter
-from .region import Region, dot
-from .weights import UNIT, Weights, draw
+from .region import Region
+from .spread import Spread
+from .weights import Weights
 
 FIRST_STEP = 1e-3
 """First step along a direction, as a fraction of the scale of the parameters: short enough that two
@@ -73,6 +74,8 @@ class Prober:
         The parameters there, flat.
     belief : Belief
     seed : int
+    workers : Spread or None
+        Who evaluates what can be foreseen.
 
     Attributes
     ----------
@@ -91,18 +94,24 @@ class Prober:
         origin: Sequence[Array],
         belief: Belief,
         seed: int,
+        workers: Spread | None = None,
     ) -> None:
         self.parameters, self.loss, self.base = parameters, loss, base
-        self.noise = 0.0
+        self.noise, self.workers = 0.0, workers
+        self._ahead: dict[Direction, dict[float, float]] = {}
         self.origin, self.belief = origin, belief
         self.weight, self.seed = belief.weight, seed
         self.scale = [scale_of(theta) for theta in origin]
         self.first = FIRST_STEP
 
+    def direction(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> Direction:
+        """One row of weights over `regions` but those in `skip`, every block at its own scale."""
+        scale = tuple(self.weight[region.block] for region in regions)
+        return Direction(self.seed, row, tuple(regions), scale, tuple(skip))
+
     def weights(self, region: Region, row: int) -> Weights:
         """Weights of the entries of a region in one row of probes, in the region's shape."""
-        size = self.parameters[region.block].size
-        return region.of(draw(self.seed, row, region.block, size))
+        return self.direction((region,), row).weights(region)
 
     def reach(self, block: int) -> float:
         """How far a block may be moved along its weights: as far as it is large."""
@@ -126,9 +135,13 @@ class Prober:
         enough : float
             Where noise dominates, more than a few points are spent to get below this.
         """
-        weights = [self._without(self.weights(region, row), region, skip) for region in regions]
-        longest = min(self.reach(region.block) for region in regions)
-        with self.along(regions, weights, self.weight) as at:
+        direction, longest = self.direction(regions, row, skip), self._longest(regions)
+        known = self._ahead.pop(direction, {})
+        with direction.through(self.parameters, self.origin, self.loss) as moved:
+
+            def at(t: float) -> float:
+                return known[t] if t in known else moved(t)
+
             ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), longest)
             found = _measure(ladder, target, enough)
         best = ladder.best()
@@ -150,63 +163,30 @@ class Prober:
 
     def expected(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> float:
         """The same derivative as the believed gradient has it."""
-        return sum(
-            self.weight[region.block]
-            * UNIT
-            * dot(
-                region.of(self.belief.gradient[region.block]),
-                self._without(self.weights(region, row), region, skip),
-            )
-            for region in regions
-        )
+        return self.direction(regions, row, skip).slope(self.belief.gradient)
 
-    @staticmethod
-    def _without(weights: Weights, region: Region, skip: Skip) -> Weights:
-        """Weights of zero where a region meets those that are left out."""
-        for other in skip:
-            if other.block == region.block:
-                weights[region.inside(other)] = 0
-        return weights
-
-    @contextmanager
-    def along(
-        self, regions: Sequence[Region], weights: Sequence[Weights], scale: Sequence[float]
-    ) -> Iterator[Callable[[float], float]]:
-        """The loss along a direction; the parameters are back only at the end.
-
-        Parameters
-        ----------
-        regions, weights : sequence of Region, sequence of ndarray
-        scale : sequence of float
-            What the weights of each block are multiplied by.
-        """
-        moves = [
-            (
-                self.parameters[region.block],
-                region.where,
-                region.of(self.origin[region.block]),
-                part,
-                UNIT * scale[region.block],
-            )
-            for region, part in zip(regions, weights, strict=True)
-        ]
-
-        def at(t: float) -> float:
-            for parameter, where, origin, part, unit in moves:
-                parameter.shift(where, origin, part, t * unit)
-            return self.loss()
-
-        try:
-            yield at
-        finally:
-            for parameter, where, origin, part, _ in moves:
-                parameter.shift(where, origin, part, 0.0)
+    def look_ahead(self, regions: Sequence[Region], rows: Sequence[int], skip: Skip = ()) -> None:
+        """Have workers evaluate what the readings of some rows will surely ask for."""
+        if self.workers is None:
+            return
+        first = self.first * self._longest(regions)
+        steps = [side * h for h in (first, first / RATIO) for side in (1, -1)]
+        directions = [self.direction(regions, row, skip) for row in rows]
+        found = self.workers.along(directions, steps, self.origin)
+        self._ahead = {
+            direction: dict(zip(steps, losses.tolist(), strict=True))
+            for direction, losses in found.items()
+        }
 
     def measure_noise(self, regions: Sequence[Region], row: int) -> float:
         """Noise of the loss along a direction in which each block moves by its own size."""
-        weights = [self.weights(region, row) for region in regions]
-        with self.along(regions, weights, self.scale) as at:
+        scale = tuple(self.scale[region.block] for region in regions)
+        direction = Direction(self.seed, row, tuple(regions), scale)
+        with direction.through(self.parameters, self.origin, self.loss) as at:
             return measure_noise(at, self.base)
+
+    def _longest(self, regions: Sequence[Region]) -> float:
+        return min(self.reach(region.block) for region in regions)
 
 
 def _measure(ladder: Ladder, target: float, enough: float) -> Derivative:

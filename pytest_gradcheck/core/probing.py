@@ -25,6 +25,7 @@ from .probed import Probed, Slopes
 from .probes import Prober, Reading
 from .region import Region
 from .result import Finding
+from .spread import Spread
 from .weights import LOOKS, probes_for, spread
 
 SHARP = 30
@@ -69,6 +70,8 @@ class Probing:
     limit : int or None
         Largest number of evaluations of the loss.
     seed : int
+    workers : Spread or None
+        Who evaluates, besides this process.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Probing:
         confidence: float,
         limit: int | None,
         seed: int,
+        workers: Spread | None = None,
     ) -> None:
         self.confidence, self.tol, self.warn = confidence, tol, warn
         self.limit = math.inf if limit is None else limit
@@ -104,6 +108,7 @@ class Probing:
             origin=origin,
             belief=Belief(claims, rounding, weight),
             seed=seed,
+            workers=workers,
         )
         self.blocks = [
             Probed(p, g, g, w, u, small)
@@ -183,8 +188,9 @@ class Probing:
         wanted, target = self.probes, self.target
         belief = self.prober.belief
         rounding, doubt = belief.rounding_bar(group), belief.doubt(group)
+        rows = list(itertools.islice(self._rows, wanted))
         while len(readings) < wanted:
-            row = next(self._rows)
+            row = rows[len(readings)]
             reading = self.prober.read(group, row, target=target, enough=enough, skip=found.skip)
             self.kinked |= reading.kink
             readings[row] = reading
@@ -200,11 +206,14 @@ class Probing:
             )
             if self.kinked or (not so_far.clean and len(readings) >= ROWS):
                 break
+            if len(readings) == 1:
+                self.prober.look_ahead(group, rows[1 : None if so_far.clean else ROWS], found.skip)
             if not math.isfinite(reading.bar):
                 self.findings.append(self._unprobed(group))
                 break
             coarse = so_far.most(self.confidence) / 2 > NOISY * self.warn
             if len(readings) == wanted < MOST * self.probes and coarse:
+                rows += itertools.islice(self._rows, wanted)
                 wanted *= 2
         return so_far
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,10 +28,12 @@ class Region:
 
     @property
     def size(self) -> int:
-        size = 1
-        for low, high in self.ranges:
-            size *= high - low
-        return size
+        return math.prod(high - low for low, high in self.ranges)
+
+    @property
+    def full_size(self) -> int:
+        """Number of entries of the parameter."""
+        return math.prod(self.shape)
 
     @property
     def is_whole(self) -> bool:

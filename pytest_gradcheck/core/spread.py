@@ -1,4 +1,4 @@
-"""Many points spread over the workers of an executor: the strategy ``loss.many`` of ``executor=``.
+"""Many points spread over the workers of an executor: what ``executor=`` stands for.
 
 The object is shipped once to each worker.  An executor says neither how many workers it has nor
 which of them takes a task, so the first tasks carry the object, later ones do not, and a worker
@@ -11,17 +11,19 @@ from __future__ import annotations
 import math
 import uuid
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from typing import TypeVar
 
 import numpy as np
 
 from ..errors import SubjectError
+from .direction import Direction
 from .loss import Loss, Many
 from .parameters import Array, Parameter
-from .workers import Place, Reply, Shipment, Task, place, work
+from .workers import Along, Entries, Place, Reply, Shipment, Task, place, work
 
-Pending = dict["Future[Reply]", slice]
+P = TypeVar("P", Entries, Along)
 FIRST = 2
 """Tasks that carry the object from the start."""
 TRY = 4
@@ -35,7 +37,7 @@ GRACE = 5.0
 
 
 class Spread:
-    """Points of one parameter after another, in tasks for the workers of an executor.
+    """Moved points, in tasks for the workers of an executor.
 
     Parameters
     ----------
@@ -69,54 +71,83 @@ class Spread:
 
     def __call__(self, parameter: Parameter, theta: Array, moved: Array, first: int = 0) -> Array:
         """As in `loss.Many`."""
-        pending: Pending = {}
+        index = next(i for i, p in enumerate(self.parameters) if p is parameter)
+        losses, start = np.empty(moved.size), 0
+
+        def tasks() -> Iterator[Entries]:
+            nonlocal start
+            while start < moved.size:
+                part = slice(start, start + self._length(moved.size - start))
+                yield Entries(index, first + start, moved[part])
+                start = part.stop
+
+        def here(points: Entries) -> Array:
+            part = slice(points.first - first, points.first - first + points.moved.size)
+            return self.here(parameter, theta[part], points.moved, points.first)
+
         try:
-            return self._spread(parameter, theta, moved, first, pending)
+            for points, found in self._done(tasks(), here):
+                losses[points.first - first :][: found.size] = found
         except _Unsendable as error:
-            if self.required:
-                raise SubjectError(str(error)) from error
+            self._require(error)
             self.loss.many = self.here  # and for the parameters to come
+            return self.here(parameter, theta, moved, first)
+        return losses
+
+    def along(
+        self, directions: Sequence[Direction], steps: Sequence[float], origin: Sequence[Array]
+    ) -> dict[Direction, Array]:
+        """The loss at each of the steps along every direction; none where it cannot be sent."""
+
+        def here(points: Along) -> Array:
+            with points.direction.through(self.parameters, origin, self.loss) as at:
+                return np.array([at(t) for t in points.steps])
+
+        tasks = (Along(direction, tuple(steps)) for direction in directions)
+        try:
+            return {points.direction: found for points, found in self._done(tasks, here)}
+        except _Unsendable as error:
+            self._require(error)
+            return {}
+
+    def _require(self, error: _Unsendable) -> None:
+        if self.required:
+            raise SubjectError(str(error)) from error
+
+    def _done(self, tasks: Iterator[P], here: Callable[[P], Array]) -> Iterator[tuple[P, Array]]:
+        """Tasks as they are answered; `here` does one in this process."""
+        pending: dict[Future[Reply], tuple[int, P]] = {}
+        raised: list[tuple[int, P, str]] = []
+        numbered, left = enumerate(tasks), True
+        try:
+            while pending or (left and not raised):
+                while left and not raised and len(pending) < 2 * len(self.seen) + FIRST:
+                    task = next(numbered, None)
+                    left = task is not None
+                    if task is not None:
+                        pending[self._submit(task[1], carry=self.carried < FIRST)] = task
+                for future in wait(pending, timeout=LOOK, return_when=FIRST_COMPLETED)[0]:
+                    number, points = pending.pop(future)
+                    reply = self._reply(future)
+                    if reply.kind == "missing":
+                        pending[self._submit(points, carry=True)] = number, points
+                    elif reply.kind == "raised":
+                        raised.append((number, points, reply.text))
+                    elif reply.losses is not None:
+                        self.loss.evaluations += reply.losses.size
+                        self.seen.add(reply.place)
+                        self.pace = reply.seconds / reply.losses.size
+                        yield points, reply.losses
+                self.loss.look()
         finally:
             for future in pending:
                 future.cancel()
             if pending:
                 wait(pending, timeout=GRACE)
-        return self.here(parameter, theta, moved, first)
-
-    def _spread(
-        self, parameter: Parameter, theta: Array, moved: Array, first: int, pending: Pending
-    ) -> Array:
-        losses = np.empty(moved.size)
-        index = next(i for i, p in enumerate(self.parameters) if p is parameter)
-        start, raised = 0, list[tuple[slice, str]]()
-
-        def submit(part: slice, *, carry: bool) -> None:
-            task = Task(self.check, place(), index, first + part.start, moved[part])
-            pending[self._submit(task, carry=carry)] = part
-
-        while pending or (start < moved.size and not raised):
-            while start < moved.size and not raised and len(pending) < 2 * len(self.seen) + FIRST:
-                part = slice(start, start + self._length(moved.size - start))
-                submit(part, carry=self.carried < FIRST)
-                start = part.stop
-            for future in wait(pending, timeout=LOOK, return_when=FIRST_COMPLETED)[0]:
-                part = pending.pop(future)
-                reply = self._reply(future)
-                if reply.kind == "missing":
-                    submit(part, carry=True)
-                elif reply.kind == "raised":
-                    raised.append((part, reply.text))
-                elif reply.losses is not None:
-                    losses[part] = reply.losses
-                    self.loss.evaluations += reply.losses.size
-                    self.seen.add(reply.place)
-                    self.pace = reply.seconds / reply.losses.size
-            self.loss.look()
-        for part, text in sorted(raised, key=lambda one: one[0].start):
-            # here users meet their own exception, as without workers
-            self.here(parameter, theta[part], moved[part], first + part.start)
+        if raised:
+            _, points, text = min(raised, key=lambda one: one[0])
+            here(points)  # here users meet their own exception, as without workers
             raise SubjectError(f"the loss raised in a worker, and only there:\n\n{text}")
-        return losses
 
     def _length(self, left: int) -> int:
         """Number of entries of the next task: fewer towards the end, so that all end together."""
@@ -126,8 +157,9 @@ class Spread:
         pace = max(self.pace, 1e-9)
         return min(left, max(1, math.ceil(SHORT / pace), min(share, int(LONG / pace))))
 
-    def _submit(self, task: Task, *, carry: bool) -> Future[Reply]:
+    def _submit(self, points: Entries | Along, *, carry: bool) -> Future[Reply]:
         self.carried += carry
+        task = Task(self.check, place(), points)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of Dask, that an object is large

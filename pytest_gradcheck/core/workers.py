@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import SubjectError
 from .batch import Batches
+from .direction import Direction
 from .exhaustive import losses_at
 from .loss import Loss
 from .parameters import Array
@@ -58,17 +59,38 @@ class Shipment:
 
 
 @dataclass(frozen=True)
-class Task:
-    """Entries of one parameter, from `first` on, each to be moved to its value in `moved`.
+class Entries:
+    """Entries of one parameter, from `first` on, each to be moved to its value in `moved`."""
 
-    `home` is the process in which the check runs.
-    """
-
-    check: str
-    home: Place
     parameter: int
     first: int
     moved: Array
+
+    def losses(self, own: Own) -> Array:
+        part = slice(self.first, self.first + self.moved.size)
+        theta = own.origin[self.parameter][part]
+        parameter = own.problem.parameters[self.parameter]
+        return losses_at(parameter, own.loss, theta, self.moved, self.first)
+
+
+@dataclass(frozen=True)
+class Along:
+    """All parameters at once, by each of the steps along a random direction."""
+
+    direction: Direction
+    steps: tuple[float, ...]
+
+    def losses(self, own: Own) -> Array:
+        with self.direction.through(own.problem.parameters, own.origin, own.loss) as at:
+            return np.array([at(t) for t in self.steps])
+
+
+class Task(NamedTuple):
+    """What to evaluate, for which check; `home` is the process in which the check runs."""
+
+    check: str
+    home: Place
+    points: Entries | Along
 
 
 class Reply(NamedTuple):
@@ -112,12 +134,6 @@ class Own:
         if problem.losses is not None:
             self.loss.many = Batches(problem.losses, problem.parameters, self.loss, shipment.jitter)
 
-    def losses(self, task: Task) -> Array:
-        part = slice(task.first, task.first + task.moved.size)
-        parameter, theta = self.problem.parameters[task.parameter], self.origin[task.parameter]
-        with np.errstate(all="ignore"):
-            return losses_at(parameter, self.loss, theta[part], task.moved, task.first)
-
 
 _KEPT: dict[str, Own] = {}
 """The object of the check at hand, by the check's name: one, since objects may be large."""
@@ -140,7 +156,8 @@ def work(task: Task, shipment: Shipment | None) -> Reply:
             if not own.same:
                 return Reply("differs", place(), text=repr(own.base))
             began = time.perf_counter()
-            losses = own.losses(task)
+            with np.errstate(all="ignore"):
+                losses = task.points.losses(own)
         except SubjectError as error:
             return Reply("refused", place(), text=str(error))
         except KeyboardInterrupt:

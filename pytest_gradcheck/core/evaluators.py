@@ -1,4 +1,4 @@
-"""How the first step of every entry is evaluated: one by one, in batches, or by workers."""
+"""Who evaluates the loss at many points: this process one by one, in batches, or workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORTH = 0.5
 def strategy(
     problem: Problem, moved: Problem, point: Point, settings: Settings, *, elsewhere: bool = False
 ) -> Many | None:
-    """The strategy ``loss.many`` of a check; None: one by one, in this process.
+    """How the first step of every entry is evaluated; None: one by one, in this process.
 
     Parameters
     ----------
@@ -39,18 +39,52 @@ def strategy(
     SubjectError
         If an executor was asked for and cannot serve.
     """
-    here: Many = partial(one_by_one, point.loss)
-    in_batches = moved.losses is not None and not point.held
-    if moved.losses is not None and in_batches:
-        here = Batches(moved.losses, moved.parameters, point.loss, point.jitter)
+    size = sum(p.size for p in moved.parameters)
+    spread = partial(
+        workers, problem, moved, point, settings, evaluations=2 * size, elsewhere=elsewhere
+    )
+    if moved.losses is None or point.held:
+        return spread()
+    batches = Batches(moved.losses, moved.parameters, point.loss, point.jitter)
+    if isinstance(settings.executor, Offered):
+        return batches
+    return spread(here=batches) or batches
+
+
+def workers(
+    problem: Problem,
+    moved: Problem,
+    point: Point,
+    settings: Settings,
+    *,
+    evaluations: int,
+    here: Many | None = None,
+    elsewhere: bool = False,
+) -> Spread | None:
+    """The workers of the executor that was asked for, or offered and worth it.
+
+    Parameters
+    ----------
+    problem, moved, point, settings, elsewhere
+        As for `strategy`.
+    evaluations : int
+        How many there will be, about.
+    here : Many or None
+        How this process does what workers do, if not one by one.
+
+    Raises
+    ------
+    SubjectError
+        If an executor was asked for and cannot serve.
+    """
     asked = settings.executor
     offered = isinstance(asked, Offered)
     why_not = _why_not(problem, point)
     if asked is not None and why_not and not offered:
         raise SubjectError(f"executor=: {why_not}; leave executor out for this check")
     rebuild = None if why_not else problem.rebuild
-    if asked is None or rebuild is None or (offered and (in_batches or not _is_long(moved, point))):
-        return here if in_batches else None
+    if asked is None or rebuild is None or (offered and not _is_long(point, evaluations)):
+        return None
     # copies stand where they were last written back, those of functions where they were given
     several = settings.train is not None or settings.points > 0
     written = elsewhere or several or problem.put_back is not None
@@ -62,6 +96,7 @@ def strategy(
         jitter=point.jitter,
     )
     executor = asked.get() if isinstance(asked, Offered) else asked
+    here = here or partial(one_by_one, point.loss)
     return Spread(executor, shipment, moved.parameters, point.loss, here, required=not offered)
 
 
@@ -80,9 +115,8 @@ def _why_not(problem: Problem, point: Point) -> str:
     return ""
 
 
-def _is_long(moved: Problem, point: Point) -> bool:
-    """Whether evaluating every entry here takes long enough to be worth any other way."""
+def _is_long(point: Point, evaluations: int) -> bool:
+    """Whether so many evaluations here take long enough to be worth any other way."""
     began = time.perf_counter()
     point.loss()
-    seconds = time.perf_counter() - began
-    return 2 * seconds * sum(p.size for p in moved.parameters) > WORTH
+    return evaluations * (time.perf_counter() - began) > WORTH
