@@ -114,14 +114,14 @@ def test_a_discrepancy_is_confirmed_off_the_ladder() -> None:
         error = 1e-3 * h if on_ladder and h <= first else 1e-9
         return h, h + error, h, -h - error
 
-    ladder = Ladder(sample, 0.0, first, noise=1e-18, scale=1.0, finest=1.0)
+    ladder = Ladder(sample, 0.0, first, noise=1e-18, scale=1.0, finest=1e-13)
     found = derivative(ladder, claim=1.0, target=1e-9, enough=1e-7)
     assert not found.contradicts(1.0)
 
 
 def test_a_true_discrepancy_stays_one() -> None:
     ladder = Ladder(
-        lambda h: (h, math.sin(h), h, -math.sin(h)), 0.0, 1e-7, noise=1e-18, scale=1.0, finest=1.0
+        lambda h: (h, math.sin(h), h, -math.sin(h)), 0.0, 1e-7, noise=1e-18, scale=1.0, finest=1e-13
     )
     found = derivative(ladder, claim=1.0 + 1e-6, target=1e-9, enough=1e-7)
     assert found.contradicts(1.0 + 1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -283,6 +284,16 @@ class TestFloat32:
         check(model)
         assert {n: (id(a), a.dtype, a.tobytes()) for n, a in model.params.items()} == before
 
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_arrays_that_cannot_be_replaced(self, seed: int, mode: str) -> None:
+        """Moved along a direction, each is rounded to its own precision; that is no kink."""
+        right = check(Closed(seed), mode=mode, seed=seed)
+        assert (right.status, right.findings) == ("pass", ())
+        wrong = check(Closed(seed, factor=1.5), mode=mode, seed=seed)
+        assert wrong.status == "fail"
+        assert (wrong.worst[0].parameter, wrong.worst[0].index) == ("W", (3, 1))
+
     def test_half_precision_gradient_is_never_called_wrong(self) -> None:
         params = {"W": np.array([0.5, -1.25, 2.0], np.float16)}
         result = check(
@@ -291,6 +302,28 @@ class TestFloat32:
             params=params,
         )
         assert {block.status for block in result.blocks} == {"pass"}
+
+
+class Closed:
+    """float32 arrays held by a closure; one entry of the gradient times `factor`."""
+
+    def __init__(self, seed: int, factor: float = 1.0) -> None:
+        rng = np.random.default_rng(seed)
+        W = rng.normal(size=(30, 4)).astype(np.float32)
+        b, X = rng.normal(size=4), rng.normal(size=(20, 30)) / 5
+        self.params = MappingProxyType({"W": W, "b": b})
+
+        def loss() -> float:
+            return float(np.sum(np.tanh(X @ W + b) ** 2))
+
+        def grads() -> dict[str, np.ndarray]:
+            h = np.tanh(X @ W + b)
+            delta = 2 * h * (1 - h * h)
+            claimed = X.T @ delta
+            claimed[3, 1] *= factor
+            return {"W": claimed, "b": delta.sum(axis=0)}
+
+        self.loss, self.grads = loss, grads
 
 
 class Single(Mlp):

@@ -1189,7 +1189,8 @@ def test_nothing_requires_a_gradient() -> None:
     refused('no input requires a gradient.*input.*wrt="x"', torch.sin, torch.randn(3))
     net = nn.Linear(3, 2).requires_grad_(False)
     refused("no parameter of the module and no input requires", net, torch.randn(4, 3))
-    refused("'w' matches nothing.*weight, bias, input", nn.Linear(3, 2), torch.randn(4, 3), wrt="w")
+    known = r"wrt=\('w',\) matches nothing.*weight, bias, input"
+    refused(known, nn.Linear(3, 2), torch.randn(4, 3), wrt="w")
     with pytest.raises(SettingsError, match=r"wrt=.*names of parameters"):
         checked(nn.Linear(3, 2), torch.randn(4, 3), wrt=[torch.ones(1)])
 

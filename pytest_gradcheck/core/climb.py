@@ -11,7 +11,7 @@ from .differences import MANY, Derivative, agrees_at, derivative
 from .exhaustive import steps
 from .fit import Window
 from .jumps import longest_inside, slopes_belie_secants
-from .ladder import SIGMAS, Ladder
+from .ladder import FINEST, SIGMAS, Ladder
 from .line import Axis
 from .noise import measure_noise
 from .parameters import Array
@@ -81,7 +81,12 @@ class Climb:
     def _from(self, first: float, points: int) -> Derivative:
         largest = max(1.0, self.own, self.scale)
         self.ladder = Ladder(
-            self.axis.sample, self.base, first, noise=self.noise, scale=largest, finest=self.own
+            self.axis.sample,
+            self.base,
+            first,
+            noise=self.noise,
+            scale=largest,
+            finest=FINEST * self.own,
         )
         return derivative(
             self.ladder, claim=self.claim, target=self.target, enough=self.enough, points=points
@@ -116,7 +121,7 @@ class Climb:
         scale = max(self.own, self.scale)
         longest = longest_inside(self.axis, ACROSS * scale)
         window = Window(self.axis.sample, longest, points, floor=self.noise, scale=scale)
-        if not window.finite:
+        if not window.usable:
             return Derivative.unknown()
         return Derivative.of_fit(window.best(SIGMAS)).beside(self.claim)
 

@@ -203,7 +203,7 @@ def _fit(
     """A fit over one window if it is sharper than what was found, and agrees with short steps."""
     scale = ladder.longest / COARSEST
     window = Window(ladder.sample, longest, points, floor=floor, scale=scale)
-    if not window.finite:
+    if not window.usable:
         return found
     fit = window.best(SIGMAS)
     if not fit.sure < found.sure:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from .line import rounded_off
 from .loss import Loss
 from .parameters import Array, Parameter
 from .region import Region, dot
@@ -49,6 +50,23 @@ class Direction:
             scale * UNIT * dot(region.of(gradient[region.block]), self.weights(region))
             for region, scale in zip(self.regions, self.scale, strict=True)
         )
+
+    def rounded(
+        self,
+        parameters: Sequence[Parameter],
+        origin: Sequence[Array],
+        gradient: Sequence[Array],
+        t: float,
+    ) -> float:
+        """What the loss gains at ``theta + t v`` as parameters below float64 round it."""
+        total = 0.0
+        for region, scale in zip(self.regions, self.scale, strict=True):
+            parameter = parameters[region.block]
+            if parameter.narrow:
+                start = region.of(origin[region.block])
+                moved = start + t * UNIT * scale * self.weights(region)
+                total += rounded_off(parameter, moved, region.of(gradient[region.block]))
+        return total
 
     @contextmanager
     def through(

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .differences import MANY, Derivative, derivative
-from .ladder import SIGMAS, Ladder
-from .line import Line
+from .ladder import FINEST, SIGMAS, Ladder
+from .line import Line, shortest
 from .loss import Loss
 from .measured import Measured, rms, scale_of
 from .parameters import Array
@@ -148,14 +148,16 @@ class Directions:
         points: int,
     ) -> Derivative:
         longest = min(scale_of(theta) / rms(part) for theta, part in zip(origin, v, strict=True))
-        line = Line(self.loss, [block.parameter for block in blocks], origin, v)
+        parameters, believed = zip(*[(b.parameter, b.reference) for b in blocks], strict=True)
+        line = Line(self.loss, parameters, origin, v, believed)
+        least = shortest(parameters)
         ladder = Ladder(
             line.sample,
             self.base,
-            FIRST_STEP * longest,
+            max(FIRST_STEP, least) * longest,
             noise=self.noise,
             scale=longest,
-            finest=longest,
+            finest=max(FINEST, least) * longest,
         )
         target = SHARP * math.sqrt(len(blocks))
         enough = ENOUGH * self.warn

@@ -93,8 +93,10 @@ class Window:
         self.longest, self.floor, self.scale = longest, floor, scale
 
     @property
-    def finite(self) -> bool:
-        return bool(np.all(np.isfinite(self.odd)))
+    def usable(self) -> bool:
+        """Whether f is finite at all points, and these are enough once they were rounded."""
+        distinct = len(np.unique(self.steps))
+        return distinct > TERMS + 2 and bool(np.all(np.isfinite(self.odd)))
 
     def best(self, sigmas: float) -> Fit:
         """The fit with the smallest error bar over all numbers of terms.

@@ -122,7 +122,7 @@ class Ladder:
     scale : float
         Scale on which the variable may be moved at all; limits the steps upwards.
     finest : float
-        Scale on which it has digits; limits them downwards.
+        The shortest step, `FINEST` times the scale on which the variable has digits.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Ladder:
         self.rungs: dict[int, Rung] = {}
         self.scatter = 0.0
         self.highest = max(0, _rungs_between(first, self.longest))
-        self.lowest = min(0, 1 + _rungs_between(first, FINEST * finest))
+        self.lowest = min(0, 1 + _rungs_between(first, finest))
 
     def add(self, k: int) -> None:
         """Evaluate the rung with step ``first * RATIO**k``."""

@@ -9,14 +9,15 @@ probe examines all blocks at equal relative weight, large or small.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .belief import Belief
 from .differences import DROWNED, Derivative, fitted, verdict
 from .direction import Direction
-from .ladder import RATIO, SIGMAS, Ladder, Sample
-from .line import Axis
+from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
+from .line import Axis, shortest
 from .loss import Loss
 from .measured import scale_of
 from .noise import measure_noise
@@ -136,30 +137,45 @@ class Prober:
             Where noise dominates, more than a few points are spent to get below this.
         """
         direction, longest = self.direction(regions, row, skip), self._longest(regions)
+        rounding = self.belief.rounding_bar(regions)
+        least = self._least(regions)
         known = self._ahead.pop(direction, {})
-        with direction.through(self.parameters, self.origin, self.loss) as moved:
-
-            def at(t: float) -> float:
-                return known[t] if t in known else moved(t)
-
-            ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), longest)
+        with self._through(direction, known) as at:
+            ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), longest, least)
             found = _measure(ladder, target, enough)
+        if found.kink and abs(found.left - found.right) <= rounding:
+            found = found.spanning()  # a kink that matters to no claim rounded like this one
         best = ladder.best()
         if best is not None and math.isfinite(best.uncertainty):
             self.first = best.step / longest
         if not math.isfinite(found.value):
             return Reading(0.0, math.inf)
-        return Reading(found.value, found.uncertainty, found.noise, found.kink)
+        bar = found.uncertainty + self._misjudged(direction, found.value)
+        return Reading(found.value, bar, found.noise, found.kink)
+
+    def _misjudged(self, direction: Direction, value: float) -> float:
+        """What parameters below float64 add by their rounding, as far as the belief is wrong."""
+        parameters = [self.parameters[region.block] for region in direction.regions]
+        eps = max((p.eps for p in parameters if p.narrow), default=0.0)
+        if not eps:
+            return 0.0
+        error = abs(value - direction.slope(self.belief.gradient))
+        return SIGMAS * error * eps / 2 / self.first
 
     def entry(self, block: int, i: int, *, target: float) -> Derivative:
         """Measure the derivative by entry i of a block alone."""
         theta, scale = float(self.origin[block][i]), self.scale[block]
         axis = Axis(self.loss, self.parameters[block], i, theta)
-        return _measure(self._ladder(axis.sample, max(abs(theta), scale)), target, math.inf)
+        ladder = self._ladder(axis.sample, max(abs(theta), scale), FINEST)
+        return _measure(ladder, target, math.inf)
 
-    def _ladder(self, sample: Sample, longest: float) -> Ladder:
-        first = self.first * longest
-        return Ladder(sample, self.base, first, noise=self.noise, scale=longest, finest=longest)
+    def _ladder(self, sample: Sample, longest: float, least: float) -> Ladder:
+        first, finest = max(self.first, least) * longest, least * longest
+        return Ladder(sample, self.base, first, noise=self.noise, scale=longest, finest=finest)
+
+    def _least(self, regions: Sequence[Region]) -> float:
+        """The shortest step along these regions, as a part of the longest."""
+        return max(FINEST, shortest([self.parameters[region.block] for region in regions]))
 
     def expected(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> float:
         """The same derivative as the believed gradient has it."""
@@ -169,7 +185,7 @@ class Prober:
         """Have workers evaluate what the readings of some rows will surely ask for."""
         if self.workers is None:
             return
-        first = self.first * self._longest(regions)
+        first = max(self.first, self._least(regions)) * self._longest(regions)
         steps = [side * h for h in (first, first / RATIO) for side in (1, -1)]
         directions = [self.direction(regions, row, skip) for row in rows]
         found = self.workers.along(directions, steps, self.origin)
@@ -182,8 +198,23 @@ class Prober:
         """Noise of the loss along a direction in which each block moves by its own size."""
         scale = tuple(self.scale[region.block] for region in regions)
         direction = Direction(self.seed, row, tuple(regions), scale)
-        with direction.through(self.parameters, self.origin, self.loss) as at:
+        with self._through(direction, {}) as at:
             return measure_noise(at, self.base)
+
+    @contextmanager
+    def _through(
+        self, direction: Direction, known: Mapping[float, float]
+    ) -> Iterator[Callable[[float], float]]:
+        """The loss along a direction, as far as it is not known, less what rounding does to it."""
+        with direction.through(self.parameters, self.origin, self.loss) as moved:
+
+            def at(t: float) -> float:
+                value = known[t] if t in known else moved(t)
+                return value - direction.rounded(
+                    self.parameters, self.origin, self.belief.gradient, t
+                )
+
+            yield at
 
     def _longest(self, regions: Sequence[Region]) -> float:
         return min(self.reach(region.block) for region in regions)

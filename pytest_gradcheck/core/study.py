@@ -16,7 +16,7 @@ import numpy as np
 from ..settings import Settings
 from .differences import verdict
 from .exhaustive import steps
-from .ladder import RATIO, ROUNDING, Ladder, Rung
+from .ladder import FINEST, RATIO, ROUNDING, Ladder, Rung
 from .line import Axis
 from .measured import Evidence, scale_of
 from .noise import measure_noise
@@ -118,7 +118,7 @@ def _studied(
     measured = measure_noise(lambda t: axis(t * own), point.base)
     noise = max(measured, point.jitter, ROUNDING * abs(point.base))
     ladder = Ladder(
-        axis.sample, point.base, first, noise=noise, scale=max(1.0, own, scale), finest=own
+        axis.sample, point.base, first, noise=noise, scale=max(1.0, own, scale), finest=FINEST * own
     )
     for k in range(ladder.highest, ladder.lowest - 1, -1):
         ladder.add(k)

@@ -14,6 +14,7 @@ from ...core.problem import Problem
 from ...errors import SubjectError
 from ...settings import Settings
 from .. import functions, hooks
+from ..blocks import accepts
 from ..functions import Functions
 from .call import holds_tensors, leaves, mapped
 from .state import Surroundings
@@ -50,7 +51,7 @@ def _params_of(subject: Any, settings: Settings) -> Any:
         return None
     value = getattr(subject, names.get("params", "params"), None)
     if callable(value) and not is_tensor(value) and hasattr(subject, names.get("loss", "loss")):
-        return value()
+        return value() if accepts(value, ()) else None
     return value
 
 
