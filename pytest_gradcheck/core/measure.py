@@ -108,7 +108,7 @@ class Measurement:
         self.parameters = list(problem.parameters)
         self.origin = [p.read() for p in self.parameters]
         self.kinked, self.budget, self.jitter = False, 0, jitter
-        self.noise = max(jitter, self._measure_noise(claims))
+        self.noise = max(jitter, self._measure_noise())
         self.nearby = Nearby(problem, claims)
         self.directions = Directions(loss, base, self.noise, warn, rng)
         finite = [claim for claim in claims if np.all(np.isfinite(claim))]
@@ -161,13 +161,12 @@ class Measurement:
             return most <= goal * scale
         return most - least <= 2 * goal * scale
 
-    def _measure_noise(self, claims: Sequence[Array]) -> float:
+    def _measure_noise(self) -> float:
         direction = [
             np.where(theta == 0, scale_of(theta), theta) * self.rng.standard_normal(theta.size)
             for theta in self.origin
         ]
-        line = Line(self.loss, self.parameters, self.origin, direction, claims)
-        return measure_noise(line, self.base)
+        return measure_noise(Line(self.loss, self.parameters, self.origin, direction), self.base)
 
     def _first_step(self, parameter: Parameter, claim: Array, rounding: float) -> Measured:
         """Step 1: entries that are not settled get an infinite error bar."""

@@ -198,7 +198,7 @@ class Prober:
         """Noise of the loss along a direction in which each block moves by its own size."""
         scale = tuple(self.scale[region.block] for region in regions)
         direction = Direction(self.seed, row, tuple(regions), scale)
-        with self._through(direction, {}) as at:
+        with direction.through(self.parameters, self.origin, self.loss) as at:
             return measure_noise(at, self.base)
 
     @contextmanager
