@@ -237,11 +237,25 @@ def norm_bound(error: Array, bar: Array) -> float:
     return float(np.linalg.norm(error) + part * np.linalg.norm(bar))
 
 
+def norm(values: Array) -> float:
+    """Euclidean norm, also of numbers whose squares are none."""
+    with np.errstate(over="ignore"):
+        plain = float(np.linalg.norm(values))
+    if 1e-140 < plain < math.inf:
+        return plain
+    largest = float(np.max(np.abs(values), initial=0.0))
+    if not (0 < largest < math.inf):
+        return largest
+    return largest * float(np.linalg.norm(values / largest))
+
+
 def rms(values: Array) -> float:
     """Root mean square of the finite entries, of any magnitude."""
-    finite = np.abs(values[np.isfinite(values)])
-    largest = float(np.max(finite, initial=0.0))
-    return largest * float(np.sqrt(np.mean((finite / largest) ** 2))) if largest > 0 else 0.0
+    whole = norm(values)
+    if not math.isfinite(whole):
+        values = values[np.isfinite(values)]
+        whole = norm(values)
+    return whole / math.sqrt(max(values.size, 1))
 
 
 def scale_of(theta: Array) -> float:

@@ -92,7 +92,9 @@ class Parameter:
             if step == 0:
                 target[piece] = origin[piece]
                 continue
-            move = np.multiply(weights[piece], step, dtype=np.float64)
+            move = target[piece] if self.dtype == np.float64 else np.empty(weights[piece].shape)
+            move[...] = weights[piece]
+            move *= step
             np.add(move, origin[piece], out=target[piece])
 
     def round(self, values: Array) -> Array:

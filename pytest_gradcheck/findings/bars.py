@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.measured import norm
+
 Array = NDArray[np.float64]
 
 TOLD = 3.0
@@ -62,10 +64,3 @@ def independent(pattern: Array) -> int:
     n, positive = live.size, int(np.sum(live > 0))
     choices = math.lgamma(n + 1) - math.lgamma(positive + 1) - math.lgamma(n - positive + 1)
     return max(distinct, n if choices >= SIGNS * math.log(10) else 0)
-
-
-def norm(values: Array) -> float:
-    largest = float(np.max(np.abs(values), initial=0.0))
-    if not (0 < largest < math.inf):
-        return largest
-    return largest * float(np.linalg.norm(values / largest))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.measured import norm
 from ..core.result import Finding
-from .bars import norm
 from .layers import Chain, Layer, longest_chain
 
 FEW = 4

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .bars import TOLD, Array, covers, decades, independent, line, magnitude, norm
-
-if TYPE_CHECKING:
-    from ..core.measured import Measured
+from ..core.measured import Measured, norm
+from .bars import TOLD, Array, covers, decades, independent, line, magnitude
 
 SLACK = 1.5
 """A difference is compatible with zero up to this many error bars."""

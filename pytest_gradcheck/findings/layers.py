@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .bars import Array, norm
+from ..core.measured import norm
+from .bars import Array
 
 
 @dataclass(frozen=True, eq=False)

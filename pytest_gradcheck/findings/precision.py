@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..core.measured import norm
 from ..core.result import Finding
-from .bars import Array, norm
+from .bars import Array
 from .evidence import Evidence
 from .scene import Scene, listed, where
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..core.measured import norm
 from ..core.result import Finding
-from .bars import Array, norm
+from .bars import Array
 from .scene import Scene, listed, where
 
 ROUNDING = 1e-12

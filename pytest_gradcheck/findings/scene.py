@@ -9,8 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
+from ..core.measured import norm
 from ..core.result import Finding
-from .bars import Array, norm
+from .bars import Array
 from .evidence import Evidence
 from .sizes import Size
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.measured import norm
 from ..core.result import Finding
-from .bars import Array, norm
+from .bars import Array
 from .scene import Scene, listed, where
 
 SHOWN = 4
