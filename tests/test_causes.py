@@ -422,6 +422,7 @@ def calls_of(again: Arrays | None = None, moved: Arrays | None = None) -> Any:
     return SimpleNamespace(
         again=lambda: flat(again),
         moved=lambda: flat(moved),
+        follows=lambda name: True,
         nearby=lambda: None,
         without=lambda sample: None,
     )
@@ -454,6 +455,54 @@ def test_stale(model: Model, seed: int) -> None:
     assert [f.name for f in told(model, old, calls=calls_of(moved=old))] == ["stale"]
     follows = {k: g * (1 + 1e-6) for k, g in old.items()}
     assert told(model, old, calls=calls_of(moved=follows)) == []
+
+
+def test_a_gradient_that_is_rightly_constant_is_not_stale() -> None:
+    rng = np.random.default_rng(0)
+    params = {"w": rng.normal(size=4), "b": rng.normal(size=4)}
+    a, false = rng.normal(size=(2, 4))
+
+    def loss(p: Arrays) -> float:
+        return float(np.sum(np.exp(p["w"])) + a @ p["b"])
+
+    result = check(loss=loss, grads=lambda p: {"w": np.exp(p["w"]), "b": false}, params=params)
+    assert result.status == "fail"
+    assert [f.name for f in result.findings] == []
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_of_a_piecewise_linear_loss_no_gradient_is_stale(dtype: str) -> None:
+    rng = np.random.default_rng(8)
+    X, y = rng.normal(size=(50, 5)).astype(dtype), rng.normal(size=50).astype(dtype)
+
+    def loss(w: np.ndarray) -> Any:
+        return np.mean(np.maximum(0.9 * (y - X @ w), -0.1 * (y - X @ w)))
+
+    def grads(w: np.ndarray, over: float = -0.9, under: float = 0.1) -> Any:
+        return X.T @ np.where(y > X @ w, over, under) / 50
+
+    w = rng.normal(size=5).astype(dtype)
+    sign = check(loss=loss, grads=lambda w: -grads(w), params=w)
+    assert [f.name for f in sign.findings] == ["sign"]
+    other = check(loss=loss, grads=lambda w: grads(w, -0.1, 0.9), params=w)
+    assert other.status == "fail"
+    assert [f.name for f in other.findings] == []
+
+
+def test_swapped_gradients_of_which_one_is_constant_are_not_stale() -> None:
+    rng = np.random.default_rng(0)
+    params = {"x": rng.normal(size=4), "gamma": rng.normal(size=4), "beta": rng.normal(size=4)}
+    up = rng.normal(size=4)
+
+    def loss(p: Arrays) -> float:
+        return float(up @ (p["gamma"] * np.tanh(p["x"]) + p["beta"]))
+
+    def grads(p: Arrays) -> Arrays:
+        slope = up * p["gamma"] / np.cosh(p["x"]) ** 2
+        return {"x": slope, "gamma": up, "beta": up * np.tanh(p["x"])}
+
+    found = check(loss=loss, grads=grads, params=params).findings
+    assert [(f.name, f.where) for f in found] == [("swapped", ("gamma", "beta"))]
 
 
 # Random directions alone

@@ -11,19 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .measured import Evidence
-from .parameters import Array
+from .parameters import Array, Parameter
 from .point import Point
 from .problem import Saved
 from .result import Block, Finding
 
-MOVE = 1e-3
+MOVE = 2e-3
 """How far parameters are moved to see whether the claimed gradient follows, relative to them."""
+MOVE_NARROW = 0.1
+"""The same where a parameter is float32 or less: the bend must stand above its rounding."""
 NEARBY = 1e-7
 """How far they are moved to see whether it follows smoothly."""
 FEW_SAMPLES = 3
 """Less samples than this are told apart by nothing."""
-CURVED = 1e-12
-"""Second difference of a loss, relative to it, that is more than rounding."""
+CURVED, CURVED_NARROW = 1e-12, 1e-5
+"""Second difference of a loss, relative to it, that is more than rounding; in float32."""
 
 
 @dataclass(frozen=True)
@@ -64,32 +66,39 @@ class Situation:
 
     def moved(self) -> list[Array] | None:
         """The same after a small move; None where the loss is linear along it, or not finite."""
-        losses = []
         try:
-            for far in (0.0, 2.0, 1.0):
-                self._move(far)
-                losses.append(self.point.loss())
-            start, far_end, middle = losses
-            bend = abs(far_end - 2 * middle + start)
-            if not bend > CURVED * max(map(abs, losses)) or not math.isfinite(bend):
+            start, middle, end = (self._loss_at(far * self._far) for far in (0.0, 0.5, 1.0))
+            if not self._is_bend(end - 2 * middle + start, (start, middle, end)):
                 return None
-            return self.point.claim()
+            return self.point.claim()  # where it differs, wherever on the way the bend lies
         except Exception:
             return None
         finally:
             self.saved.restore()
+
+    def follows(self, name: str) -> bool:
+        """Whether the slope of the loss in one parameter changes along that move."""
+        try:
+            own = next(p for p in self.saved.parameters if p.name == name)
+            here, aside = self._loss_at(0.0), self._loss_at(0.0, aside=own)
+            there, beside = self._loss_at(self._far), self._loss_at(self._far, aside=own)
+        except Exception:
+            return False
+        finally:
+            self.saved.restore()
+        return self._is_bend(beside - there - aside + here, (here, aside, there, beside))
 
     def nearby(self) -> list[list[Array]] | None:
         """The same a little to one side of the point, and to the other.
 
         None where parameters are narrow: their own rounding would show.
         """
-        if any(parameter.narrow for parameter in self.saved.parameters):
+        if self._is_narrow:
             return None
         try:
             found = []
             for side in (1.0, -1.0):
-                self._move(side * NEARBY / MOVE)
+                self._move(side * NEARBY)
                 found.append(self.point.claim())
             return found
         except Exception:
@@ -117,13 +126,33 @@ class Situation:
             X[sample] = kept
             self.saved.restore()
 
-    def _move(self, far: float) -> None:
-        rng = np.random.default_rng(0)
+    @property
+    def _is_narrow(self) -> bool:
+        return any(parameter.narrow for parameter in self.saved.parameters)
+
+    @property
+    def _far(self) -> float:
+        return MOVE_NARROW if self._is_narrow else MOVE
+
+    def _is_bend(self, difference: float, losses: Sequence[float]) -> bool:
+        """Whether a second difference of such losses is more than rounding."""
+        least = CURVED_NARROW if self._is_narrow else CURVED
+        return math.isfinite(difference) and abs(difference) > least * max(map(abs, losses))
+
+    def _loss_at(self, far: float, aside: Parameter | None = None) -> float:
+        self._move(far, aside)
+        return self.point.loss()
+
+    def _move(self, far: float, aside: Parameter | None = None) -> None:
+        """Move all parameters so far, relatively, and one of them aside as well."""
+        rng, other = np.random.default_rng(0), np.random.default_rng(1)
         for parameter in self.saved.parameters:
             theta = np.asarray(self.saved.origin(parameter), dtype=np.float64)
             size = float(np.sqrt(np.mean(theta**2))) if theta.any() else 1.0
-            step = far * MOVE * size * rng.standard_normal(theta.size)
-            parameter.write(parameter.round(theta + step))
+            step = far * rng.standard_normal(theta.size)
+            if parameter is aside:
+                step += self._far * other.standard_normal(theta.size)
+            parameter.write(parameter.round(theta + size * step))
 
 
 def _inputs(args: Sequence[Any]) -> NDArray[Any] | None:

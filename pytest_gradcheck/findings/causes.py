@@ -17,7 +17,6 @@ Family = Callable[[Scene], Iterator[Finding]]
 
 FAMILIES: tuple[Family, ...] = (
     repeated.accumulated,
-    repeated.stale,
     written.nothing,
     scale.sign,
     scale.factor,
@@ -27,6 +26,7 @@ FAMILIES: tuple[Family, ...] = (
     penalty.l2,
     penalty.l1,
     mixed.data_alone,
+    repeated.stale,
     written.partly,
     written.sample_left_out,
     precision.low_precision,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..core.measured import norm
 from ..core.result import Finding
 from .bars import Array
+from .evidence import Evidence
 from .scene import Scene, listed, where
 
 ROUNDING = 1e-12
 """Relative difference of two gradients that are the same but for the order of additions."""
 FEW = 2
 """Different magnitudes of what may well stay the same when parameters move: signs, clipped ends."""
+ASKED = 3
+"""Parameters up to which it is measured, by four evaluations each, that the gradient does move."""
 SINGLE = 1e-5
 """The same for gradients in float32."""
 
@@ -58,8 +61,7 @@ def stale(scene: Scene) -> Iterator[Finding]:
     live = [(e, there) for e, there in zip(scene.all, moved, strict=True) if e.claimed.any()]
     members = [e for e, there in live if np.array_equal(e.claimed, there)]
     if len(members) < len(live):
-        unexplained = {e.name for e in scene.open}
-        members = [e for e in members if e.wrong and e.name in unexplained]
+        members = _of_some(scene, members)
     values = np.concatenate([np.abs(e.claimed) for e in members] or [np.zeros(0)])
     if np.unique(values).size > FEW:
         yield Finding(
@@ -67,9 +69,18 @@ def stale(scene: Scene) -> Iterator[Finding]:
             where(members),
             f"the gradient of {listed(members)} does not follow the parameters: after they are"
             " moved it is the same to the last bit. Was it computed once, at other values, and"
-            " kept? Compute it in each call, from what the forward pass of that call left",
+            " kept, or does its formula leave out what depends on them? Compute it in each call,"
+            " from what the forward pass of that call left",
             {},
         )
+
+
+def _of_some(scene: Scene, constant: Sequence[Evidence]) -> list[Evidence]:
+    """Those, where other gradients do follow, that nothing else explains and that ought to."""
+    unexplained = {e.name for e in scene.open}
+    members = [e for e in constant if e.wrong and e.name in unexplained]
+    calls = scene.calls
+    return [e for i, e in enumerate(members) if i >= ASKED or (calls and calls.follows(e.name))]
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -27,11 +27,15 @@ class Calls(Protocol):
         ...
 
     def moved(self) -> list[Array] | None:
-        """Gradients after all parameters were moved by about a thousandth of their size.
+        """Gradients after all parameters were moved by two thousandths of their size.
 
         None if there can be none, or if the loss is linear along that move, so that even a right
         gradient would stay the same.
         """
+        ...
+
+    def follows(self, name: str) -> bool:
+        """Whether the slope of the loss in a parameter changes along that move, as measured."""
         ...
 
     def nearby(self) -> list[list[Array]] | None:
