@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..settings import Settings
+from .cancelled import is_cancelled
 from .displaced import DISPLACEMENT, displace
 from .evaluators import workers
 from .judge import interval_of
@@ -45,11 +46,25 @@ def by_probe(
         helpers = workers(problem, moved, there, settings, evaluations=TYPICAL, elsewhere=True)
         probing = _probe(moved, there, origin, settings, seed, helpers)
         saved.restore()
+    cancelled = _cancel(probing, point.rounding)
     unlocated = probing.unlocated / (2 * math.sqrt(len(moved.parameters)))
     if unlocated > settings.tol:
         findings.append(_unlocated(unlocated))
     asked.evaluations = point.loss.evaluations
-    return probing.blocks, findings + _beyond_tol(probing, settings)
+    told = [f for f in _beyond_tol(probing, settings) if not f.where or set(f.where) - cancelled]
+    return probing.blocks, findings + told
+
+
+def _cancel(probing: Probing, roundings: Sequence[float]) -> set[str]:
+    """Names of parameters whose claim is a zero but for its rounding; they are no longer wrong."""
+    whole = math.hypot(*(block.claimed_norm for block in probing.blocks if block.is_finite))
+    found = set()
+    for block, rounding in zip(probing.blocks, roundings, strict=True):
+        claimed, numeric = block.claimed_norm, block.numeric_norm
+        if is_cancelled(claimed, numeric, rounding=rounding, whole=whole):
+            block.cancel()
+            found.add(block.parameter.name)
+    return found
 
 
 def _beyond_tol(probing: Probing, settings: Settings) -> list[Finding]:

@@ -14,6 +14,15 @@ RESOLVED, LONG = 1e3, 0.1
 """Steps in units in the last place; but no longer than this, as a part of the parameters."""
 
 
+def uphill(claim: Array) -> Array:
+    """Steps along which a claimed gradient promises a change of the loss, in every entry.
+
+    They are of unequal length: equal ones are what a softmax does not see.
+    """
+    lengths: Array = np.random.default_rng(0).uniform(0.5, 1.5, claim.size)
+    return np.sign(claim) * lengths
+
+
 class Line:
     """``t -> J(theta + t v)``; the parameters stand at theta between two calls.
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .cancelled import is_cancelled
 from .climb import Climb, points_for
 from .differences import Derivative
 from .directions import Directions
@@ -103,7 +104,7 @@ class Measurement:
         warn: float,
         rng: np.random.Generator,
     ) -> None:
-        self.loss, self.base, self.eps = loss, base, eps
+        self.loss, self.base, self.eps, self.rounding = loss, base, eps, rounding
         self.tol, self.warn, self.rng = tol, warn, rng
         self.parameters = list(problem.parameters)
         self.origin = [p.read() for p in self.parameters]
@@ -138,6 +139,9 @@ class Measurement:
             self._climb_all(i, self.warn if drowned else self.tol)
             if not self._known(i, self.warn):
                 self._sharpen(i)
+        for i in tested:
+            if self._is_cancelled(self.blocks[i], self.rounding[i]):
+                self.blocks[i].cancel()
         return self.blocks
 
     @property
@@ -184,7 +188,15 @@ class Measurement:
             jump = 2 * (q.plus - 2 * self.base + q.minus) / q.width
             agree &= np.abs(jump) <= 2 * noise + KINK * (np.abs(claim) + typical)
         uncertainty = np.where(agree, noise + error, np.inf)
-        return Measured(parameter, claim, numeric, uncertainty, claim_rounding, negligible)
+        block = Measured(parameter, claim, numeric, uncertainty, claim_rounding, negligible)
+        if self._is_cancelled(block, rounding):
+            block.cancel()
+            block.uncertainty = noise + error
+        return block
+
+    def _is_cancelled(self, block: Measured, rounding: float) -> bool:
+        claimed = float(np.linalg.norm(block.claimed))
+        return is_cancelled(claimed, block.numeric_norm, rounding=rounding, whole=self.whole)
 
     def _target(self, claim: Array) -> Array:
         """Error of an entry that does not matter beside `tol`."""
@@ -208,6 +220,8 @@ class Measurement:
     def _climber(self, i: int, j: int) -> Climb:
         block, origin = self.blocks[i], self.origin[i]
         target = float(self._target(block.claimed)[j])
+        if math.isfinite(block.numeric[j]):  # where it is far above the claim, no finer than that
+            target = max(target, SETTLED * self.tol * abs(float(block.numeric[j])))
         climb = Climb(
             axis=Axis(self.loss, block.parameter, j, float(origin[j])),
             base=self.base,

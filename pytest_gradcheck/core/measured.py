@@ -165,6 +165,11 @@ class Measured:
         self.uncertainty = np.maximum(self.uncertainty, np.abs(self.claimed - self.numeric))
         self.bound = math.inf
 
+    def cancel(self) -> None:
+        """Take the claim for a zero whose rounding is all that it holds."""
+        self.negligible = True
+        self.claim_rounding = np.maximum(self.claim_rounding, np.abs(self.claimed))
+
     def unsettled(self) -> NDArray[np.intp]:
         """Entries that could not be settled so far, those that are furthest off first."""
         open_ones = np.flatnonzero(np.isfinite(self.claimed) & ~np.isfinite(self.uncertainty))
@@ -178,8 +183,13 @@ class Measured:
 
     @property
     def weight(self) -> float:
-        """Weight along random directions: relative to the claim, absolute where it says zero."""
-        return 1.0 if self.negligible else 1 / float(np.linalg.norm(self.claimed))
+        """Weight along random directions: relative to the claim, absolute where it says zero.
+
+        Relative to the measurement where that is known to be larger.
+        """
+        known = float(np.linalg.norm(self.numeric[self.climbed]))
+        largest = np.fmax(float(np.linalg.norm(self.claimed)), known)  # of which one may be NaN
+        return 1.0 if self.negligible else 1 / float(largest)
 
     @property
     def is_finite(self) -> bool:

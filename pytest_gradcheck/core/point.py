@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import SubjectError
 from ..settings import Settings
-from .line import Line
+from .cancelled import may_be_cancelled
+from .line import Line, uphill
 from .loss import Loss
 from .parameters import Array, Parameter
 from .problem import Problem, Saved
@@ -133,12 +134,19 @@ def in_float64(
             loss = Loss(_rewound(wide.loss, state) if point.held else wide.loss)
             loss.evaluations = point.loss.evaluations
             base = loss()
-            if all(_follows(wide.parameters[i], loss, base, point.claims[i]) for i in narrow):
+            told = [i for i in narrow if not _may_be_zero(point, i)]
+            if all(_follows(wide.parameters[i], loss, base, point.claims[i]) for i in told):
                 return wide, replace(point, loss=loss, base=base)
     except Exception:  # a loss may refuse the other precision in any way it likes
         pass
     state.restore()
     return problem, point
+
+
+def _may_be_zero(point: Point, i: int) -> bool:
+    whole = math.hypot(*(float(np.linalg.norm(claim)) for claim in point.claims))
+    own = float(np.linalg.norm(point.claims[i]))
+    return may_be_cancelled(own, rounding=point.rounding[i], whole=whole)
 
 
 def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> bool:
@@ -147,7 +155,7 @@ def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> boo
         return True
     theta = parameter.read()
     step = 1e-2 * (float(np.max(np.abs(theta))) or 1.0)
-    line = Line(loss, [parameter], [theta], [np.sign(claim) * step])
+    line = Line(loss, [parameter], [theta], [uphill(claim) * step])
     return math.isfinite(base) and (line(1.0) != base or line(-1.0) != base)
 
 

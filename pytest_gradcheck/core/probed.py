@@ -110,6 +110,13 @@ class Probed:
         """Entries at a kink of the loss, among those measured by themselves."""
         return np.array(sorted(i for i, d in self.entries.items() if d.kink), dtype=np.intp)
 
+    def cancel(self) -> None:
+        """Take the claim for a zero whose rounding is all that it holds."""
+        self.negligible, self.corrected, self.slopes = True, self.claimed, None
+        self.least, self.error = 0.0, self.claimed_norm
+        self.most = max(self.most if math.isfinite(self.most) else 0.0, self.claimed_norm)
+        self.entries.clear()
+
     def first_not_finite(self) -> tuple[int, float, int] | None:
         """Probes do not measure single entries; what they cannot measure has an infinite bound."""
         return None

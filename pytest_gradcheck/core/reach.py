@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..errors import SubjectError
-from .line import Line
+from .line import Line, uphill
 from .measured import Evidence
 from .point import Point
 
@@ -33,9 +33,9 @@ def require_reach(unmoved: Iterable[Evidence], point: Point) -> None:
     for block in unmoved:
         theta = block.parameter.read()
         scale = float(np.max(np.abs(theta))) or 1.0
-        uphill = np.sign(block.claimed) * scale
-        line = Line(point.loss, [block.parameter], [theta], [uphill])
-        promised = REACH[0] * float(uphill @ block.claimed)
+        step = uphill(block.claimed) * scale
+        line = Line(point.loss, [block.parameter], [theta], [step])
+        promised = REACH[0] * float(step @ block.claimed)
         if promised > 1e-12 * abs(point.base) and all(
             line(sign * part) == point.base for part in REACH for sign in (1, -1)
         ):
@@ -45,5 +45,6 @@ def require_reach(unmoved: Iterable[Evidence], point: Point) -> None:
             f"moving {', '.join(unread)} does not reach the loss: it stays {point.base!r} to the"
             " last bit, though a gradient is claimed. Was the array copied or rebound"
             " (params[k] = params[k].astype(...)) after the layers took hold of it? Hand out the"
-            " arrays that the loss reads, or write values back by set_params(params)."
+            " arrays that the loss reads, or write values back by set_params(params). If the loss"
+            " does not depend on it, its gradient is zero."
         )
