@@ -1356,3 +1356,32 @@ SUITE = """
 def test_fixture_and_marker(run: Any, factor: str, outcome: tuple[int, int]) -> None:
     passed, failed = outcome
     run(SUITE.replace("FACTOR", factor)).assert_outcomes(passed=passed, failed=failed)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.1])
+def test_a_backward_pass_that_keeps_narrow_inputs_is_claimed_as_it_is(factor: float) -> None:
+    """Its forward pass is widened on the way, what it saved of its arguments is not."""
+
+    class Linear(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, w: Any) -> Any:
+            ctx.save_for_backward(x, w)
+            return x @ w.t()
+
+        @staticmethod
+        def backward(ctx: Any, up: Any) -> Any:
+            x, w = ctx.saved_tensors
+            return up @ w, factor * up.t() @ x
+
+    class Layer(torch.nn.Linear):
+        def forward(self, x: Any) -> Any:
+            return Linear.apply(x, self.weight)
+
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(Layer(4, 5, bias=False), torch.nn.Tanh(), torch.nn.Linear(5, 3))
+    result = check(network, torch.randn(6, 4), loss=lambda out: (out**2).mean())
+    assert result.status == ("pass" if factor == 1 else "fail")
+    assert [b.name for b in result.blocks if b.status == "fail"] == ["0.weight"] * (factor != 1)
+    assert [f.name for f in result.findings] == ["factor"] * (factor != 1)
+    outputs = check(Layer(4, 5, bias=False), torch.randn(6, 4))  # every output counts
+    assert outputs.status == result.status

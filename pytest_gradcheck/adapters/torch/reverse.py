@@ -136,16 +136,29 @@ class Reverse:
             again()
             return self.moved.gather(self.weighed.claimed())
         again()
-        wide = self.moved.gather(self.weighed.claimed(self.tensors, wide=True))
-        if not first and all(self._faithful or ()):
+        wide = self._claimed_wide() if first or any(self._faithful or ()) else None
+        if not first and wide is not None and all(self._faithful or ()):
             return wide
         again()
         narrow = self.moved.gather(self.weighed.claimed(None if first else self._narrowed()))
+        if wide is None:
+            self._faithful = [False] * len(narrow)
+            return narrow
         if first:
             self._faithful = _faithful(narrow, wide, self._eps)
         return [
             w if same else n for n, w, same in zip(narrow, wide, self._faithful or (), strict=True)
         ]
+
+    def _claimed_wide(self) -> Arrays | None:
+        """The gradient in float64; None where a backward pass written by hand refuses that.
+
+        Its own arguments it has kept as they were, and constants of the narrow precision.
+        """
+        try:
+            return self.moved.gather(self.weighed.claimed(self.tensors, wide=True))
+        except RuntimeError:
+            return None
 
     def _narrowed(self) -> list[Any]:
         pairs = zip(self.tensors, self.call.tensors, strict=True)
@@ -227,7 +240,9 @@ class Reverse:
             return self.weighed.arrays(self._substitutes, wide=self._is_wide)
 
         def claimed(weights: Sequence[NDArray[Any]]) -> float:
-            found = self.weighed.claimed(self._substitutes, wide=self._is_wide, weights=weights)
+            wide = self._is_wide and any(self._faithful or ())
+            at = self.tensors if wide or not self._is_wide else self._narrowed()
+            found = self.weighed.claimed(at, wide=wide, weights=weights)
             return float(self.moved.gather(found)[k][index])
 
         found = wrong_output(self.weighed.cotangents, parameter, index, values, claimed)
