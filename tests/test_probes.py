@@ -455,3 +455,19 @@ def test_an_error_below_tol_passes_and_is_not_searched_for_long(factor: float) -
     )
     assert (result.status, result.findings) == ("pass", ())
     assert result.evaluations < 200
+
+
+def test_how_far_a_block_is_wrong_throughout_is_known_by_all_that_was_read_of_it() -> None:
+    network = Network()
+    true = {name: g.copy() for name, g in network.grads().items()}
+
+    def spoil(grads):
+        grads["W2"][...] = np.random.default_rng(1).permutation(grads["W2"])
+
+    network.spoil = spoil
+    claimed = network.grads()["W2"]
+    error = np.linalg.norm(claimed - true["W2"])
+    error /= np.linalg.norm(claimed) + np.linalg.norm(true["W2"])
+    block = next(block for block in probe(network).blocks if block.name == "W2")
+    assert block.relative_error - block.uncertainty <= error <= block.bound
+    assert block.bound < 5 * block.relative_error  # of three readings alone, 16 times as much

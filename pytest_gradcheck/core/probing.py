@@ -17,7 +17,7 @@ import numpy as np
 from .belief import Belief
 from .certificate import Certificate
 from .locate import ROWS, Part, Search
-from .located import Found
+from .located import Found, Throughout
 from .loss import Loss
 from .measured import NEGLIGIBLE
 from .parameters import Array, Parameter
@@ -232,6 +232,20 @@ class Probing:
             np.array([reading.bar for reading in found]),
         )
 
+    def _apart(self, wrong: Throughout) -> Certificate:
+        """What is proved of the error in a region that is wrong throughout.
+
+        By the readings that found it, and by the slopes that were measured of it since.
+        """
+        errors, bars = wrong.readings.errors, wrong.readings.bars
+        block, region = self.blocks[wrong.region.block], (wrong.region,)
+        if wrong.region.is_whole and block.slopes is not None:
+            more = block.slopes.of(block.corrected) - block.slopes.values
+            errors = np.concatenate([errors, more])
+            rounding = self.prober.belief.rounding_bar(region)
+            bars = np.concatenate([bars, block.slopes.bars + rounding])
+        return Certificate(region, {}, errors, bars, np.zeros(errors.size))
+
     def _unprobed(self, group: tuple[Region, ...]) -> Finding:
         names = tuple(self.blocks[region.block].parameter.name for region in group)
         return Finding(
@@ -256,10 +270,9 @@ class Probing:
         for region in found.whole:
             self.blocks[region.block].told = True
         for wrong in found.throughout:
-            block, part = self.blocks[wrong.region.block], wrong.readings
-            count = len(part.errors)
-            typical = float(np.sqrt(np.mean(part.errors**2))) / block.weight
-            apart = Certificate(group, {}, part.errors, part.bars, np.zeros(count))
+            block = self.blocks[wrong.region.block]
+            apart = self._apart(wrong)
+            typical = apart.typical / block.weight
             block.least = math.hypot(block.least, apart.least(self.confidence) / block.weight)
             block.error = math.hypot(block.error, typical)
             block.most = math.hypot(block.most, apart.most(self.confidence) / block.weight)

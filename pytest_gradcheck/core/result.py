@@ -29,6 +29,11 @@ DOUBTED = (
 """Findings with which a check does not pass, unless they are allowed."""
 
 
+def upper_end(relative_error: float, uncertainty: float) -> float:
+    """Upper end of an error bar; by its definition a relative error is at most 1."""
+    return max(relative_error, min(relative_error + uncertainty, 1.0))
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something noticed: the cause of an error, or why a point is not a good one to check at.
@@ -116,7 +121,7 @@ class Block:
     @property
     def bound(self) -> float:
         """Upper end of the error bar."""
-        return self.relative_error + self.uncertainty
+        return upper_end(self.relative_error, self.uncertainty)
 
     @property
     def size(self) -> int:
@@ -178,7 +183,7 @@ class Result:
     @property
     def bound(self) -> float:
         """Upper end of the error bar: the relative error is at most this."""
-        return self.relative_error + self.uncertainty
+        return upper_end(self.relative_error, self.uncertainty)
 
     @property
     def by_probes(self) -> bool:
