@@ -65,7 +65,9 @@ SUBJECTS: dict[str, tuple[Any, list[str]]] = {
     "nothing": (None, ["got None", "hand over the object"]),
     "a class": (Mlp, ["Mlp is a class", "instance"]),
     "a function": (value, ["got the function value", "gradcheck(loss=f, grads=df, params=x0)"]),
-    "a number": (3.0, ["float has no 'loss'", "loss(*args)", "hooks="]),
+    "a number": (3.0, ["got a float", "loss, params and grads", "gradcheck(loss=f"]),
+    "keywords": ({"loss": value, "params": np.ones(2)}, ["got a dict", "gradcheck(**it)"]),
+    "a result": (check(Mlp()), ["got a Result", "checked already"]),
     "no hooks": (Bare(), ["Bare has no 'loss'", "Bare has: forward, weights", 'hooks={"loss"']),
     "no params": (
         SimpleNamespace(loss=lambda: 1.0, theta=1),
@@ -153,7 +155,10 @@ def test_parameters_are_as_before_the_error(name: str) -> None:
 
 FUNCTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no params": ({"loss": value, "grads": slope}, ["params= is missing", "x0"]),
-    "no loss": ({"grads": slope, "params": FIXED}, ["loss=None", "function of the parameters"]),
+    "no loss": (
+        {"grads": slope, "params": FIXED},
+        ["loss= is missing", "function of the parameters"],
+    ),
     "no grads": ({"loss": value, "params": FIXED}, ["no grads=", "(loss, grads)"]),
     "grads is an array": (
         {"loss": value, "grads": np.ones(2), "params": FIXED},

@@ -21,6 +21,8 @@ from ..settings import Settings
 from .blocks import Blocks, accepts, after, second_of_pair
 
 _MISSING = object()
+VALUES = ("builtins", "numpy", "pytest_gradcheck")
+"""Where the types of values come from that no one writes hooks for."""
 
 
 def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
@@ -240,6 +242,8 @@ class Hooks:
 
     def _missing(self, hook: str) -> str:
         kind = type(self.subject).__name__
+        if type(self.subject).__module__.partition(".")[0] in VALUES:
+            return _no_subject(self.subject)
         public = [name for name in dir(self.subject) if not name.startswith("_")]
         shown = ", ".join(public[:12]) + (", ..." if len(public) > 12 else "")
         needs = {
@@ -252,6 +256,19 @@ class Hooks:
             f' If it goes by another name, say hooks={{"{hook}": "that name"}}; for plain functions'
             " call gradcheck(loss=f, grads=df, params=x0)."
         )
+
+
+def _no_subject(value: Any) -> str:
+    """What to say of a value that nobody wrote the hooks for."""
+    kind = type(value).__name__
+    if kind == "Result":
+        return "got a Result: that was checked already; hand over the object itself"
+    said = (
+        f"got a {kind}, which is nothing to check: hand over an object with loss, params and grads,"
+        " or functions by name: gradcheck(loss=f, grads=df, params=x0)"
+    )
+    named = kind == "dict" and "loss" in value
+    return said + ("; with a dict of these, gradcheck(**it)" if named else "")
 
 
 def _is_all_zero(claimed: Any) -> bool:

@@ -80,7 +80,8 @@ def known_factors(sizes: Sequence[Size]) -> list[tuple[float, str, Size | None]]
     ]
     for size in sizes:
         n, is_n = float(size.length), f"{size.length} is {size.where}"
-        known.append((n, f"{is_n}, by which it ought to be divided", size))
+        divide = "by which it ought to be divided" if size.batch else "perhaps no coincidence"
+        known.append((n, f"{is_n}, {divide}", size))
         known.append((1 / n, f"1/{size.length}, and {is_n}: it was divided once too often", size))
         known.append((-n, f"the wrong sign, and {is_n}", size))
         known.append((-1 / n, f"the wrong sign, and 1/{size.length}, where {is_n}", size))

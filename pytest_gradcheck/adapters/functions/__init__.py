@@ -129,6 +129,8 @@ def _as_scipy_takes_it(subject: Functions) -> Any:
 def _require_usable(subject: Functions, args: tuple[Any, ...]) -> None:
     has_second = any(getattr(subject, name) is not None for name in SECOND)
     if not callable(subject.loss) and not (subject.loss is None and has_second):
+        if subject.loss is None:
+            raise SubjectError("loss= is missing: the function of the parameters to differentiate")
         raise SubjectError(f"loss={subject.loss!r} must be a function of the parameters")
     if subject.grads is not None and not callable(subject.grads):
         raise SubjectError(
