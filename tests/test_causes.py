@@ -325,11 +325,44 @@ def test_one_wrong_entry_says_nothing(model: Model, seed: int, size: float) -> N
 
 @few
 @given(models(), SEEDS)
-def test_row_with_a_factor_says_nothing(model: Model, seed: int) -> None:
+def test_row_with_a_factor_is_told_as_that_or_not_at_all(model: Model, seed: int) -> None:
     W = matrix(model)
     wrong = model.true[W].copy()
-    wrong[seed % len(wrong)] *= 1.5
-    assert told(model, spoiled(model, {W: wrong})) == []
+    row = seed % len(wrong)
+    wrong[row] *= 1.5
+    for finding in told(model, spoiled(model, {W: wrong})):
+        assert (finding.name, finding.where) == ("factor", (W,))
+        assert abs(finding.evidence["measured"] - 1.5) < 1e-3
+        assert finding.message.startswith((f"in row {row}", f"in slice {row} of axis 0"))
+
+
+SLIPS_IN_PART: dict[str, tuple[Callable[[Any, Any], Any], list[str]]] = {
+    "sign": (lambda g, x: -g, ["sign"]),
+    "half": (lambda g, x: g / 2, ["factor"]),
+    "no penalty": (lambda g, x: g - 0.3 * x, ["l2-missing"]),
+    "something else": (lambda g, x: g + 0.1 * np.cos(g + x), []),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS_IN_PART)
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_a_slice_of_a_flat_vector_is_wrong_in_its_own_way(mode: str, slip: str) -> None:
+    rng = np.random.default_rng(0)
+    A, x = rng.normal(size=(20, 9)), rng.normal(size=9)
+    spoil, expected = SLIPS_IN_PART[slip]
+
+    def grads(x: np.ndarray) -> Any:
+        g = A.T @ np.tanh(A @ x)
+        g[2:7] = spoil(g[2:7], x[2:7])
+        return g
+
+    def loss(x: np.ndarray) -> Any:
+        return np.sum(np.log(np.cosh(A @ x)))
+
+    result = check(loss=loss, grads=grads, params=x, mode=mode)
+    found = [f for f in result.findings if f.name != "wrong-region"]
+    assert [f.name for f in found] == expected
+    assert all("in entries 2 to 6 of params" in f.message for f in found)
 
 
 def single(true: Any, claimed: Any, theta: Any = None, noise: float = NOISE) -> list[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.result import Finding
-from . import exchange, layout, mixed, penalty, precision, repeated, scale, written
+from . import exchange, layout, mixed, parts, penalty, precision, repeated, scale, written
 from .evidence import Evidence
 from .scene import Calls, Scene
 from .sizes import Size
@@ -26,6 +26,7 @@ FAMILIES: tuple[Family, ...] = (
     penalty.l2,
     penalty.l1,
     mixed.data_alone,
+    parts.parts,
     repeated.stale,
     written.partly,
     written.sample_left_out,

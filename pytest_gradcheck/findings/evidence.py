@@ -8,6 +8,7 @@ fit the constant must confirm it.
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -163,6 +164,22 @@ class MeasuredEvidence:
         blank = (self.claimed == 0) & (self.numeric != 0)
         completed = np.where(self.claimed == 0, self.numeric, self.claimed)
         return blank if blank.any() and self.admits(completed) else None
+
+    def wrong_part(self) -> tuple[MeasuredEvidence, NDArray[np.bool_]] | None:
+        """What is known of the entries that are wrong, and which; None if all or none are."""
+        wrong = self._usable & (np.abs(self.claimed - self._numeric) > self._bars(1.0))
+        if wrong.all() or not wrong.any():
+            return None
+        part = copy(self)
+        part.theta, part.claimed, part._numeric = (
+            values[wrong] for values in (self.theta, self.claimed, self._numeric)
+        )
+        part.numeric = part._numeric
+        part._usable, part._bar, part._rounding = (
+            values[wrong] for values in (self._usable, self._bar, self._rounding)
+        )
+        part._telling = None
+        return part, wrong
 
     def error_in(self, unit: float) -> float | None:
         known = self._usable

@@ -38,12 +38,12 @@ def partly(scene: Scene) -> Iterator[Finding]:
         blank = e.unwritten()
         if blank is None or blank.all() or not blank.any():
             continue
-        place = _place(blank.reshape(e.shape), (e.claimed == 0).reshape(e.shape))
+        place = place_of(blank.reshape(e.shape), (e.claimed == 0).reshape(e.shape))
         if place is not None:
             yield Finding(
                 "partly-written",
                 (e.name,),
-                f"the gradient of {e.name} is exactly zero in {place} and right everywhere else:"
+                f"the gradient of {e.name} is exactly zero in {place}, and right everywhere else:"
                 " this part was never written. Look at the bounds of the loop or slice that"
                 " fills it",
                 {"entries": int(blank.sum()), "size": int(blank.size)},
@@ -76,8 +76,8 @@ def _unmoved(scene: Scene, gradients: Sequence[Array]) -> bool:
     return all(np.array_equal(e.claimed, g) for e, g in zip(scene.all, gradients, strict=True))
 
 
-def _place(blank: NDArray[np.bool_], zero: NDArray[np.bool_]) -> str | None:
-    """Where the unwritten entries lie, if they make up a part that one would leave out."""
+def place_of(blank: NDArray[np.bool_], zero: NDArray[np.bool_]) -> str | None:
+    """Where such entries lie, if they make up a part that one would leave out."""
     for axis, length in enumerate(blank.shape):
         across = tuple(k for k in range(blank.ndim) if k != axis)
         at = np.flatnonzero(blank.any(axis=across))
