@@ -2,16 +2,17 @@
 
 1. Every entry by central differences at ``eps``.  Entries whose claim lies inside the error bar of
    that step are settled.
-2. The others climb the ladder of steps (`differences`).
-3. A few random directions, measured on the same ladder, bound the norm of whatever is wrong in the
-   settled entries much more sharply than their single steps could.
+2. The others climb the ladder of steps (`differences`).  Where many contradict their claims and the
+   ladder bears out the first step of all that are tried, it is trusted in the rest.
+3. A few random directions, measured on the same ladder, bound the norm of whatever is wrong in
+   first steps much more sharply than these could themselves.  What they do not bound is climbed.
 4. Where that bound is not sharp enough, the entries with the largest error bars climb too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +40,7 @@ FEW = 3
 ZERO = 1e-4
 """A gradient claimed to be zero is measured as closely as one this small beside the others."""
 TRIED = 8
-"""Entries of a block whose contradictions are examined for jumps of the loss."""
+"""Entries of a block that are examined for jumps of the loss and, where many contradict, at all."""
 SHARPER = (1.0, 0.5)
 """Norms of error bars aimed at where noise is averaged entry by entry, as parts of `warn`."""
 SOME = 32
@@ -118,6 +119,7 @@ class Measurement:
         rounded = ROUNDING * float(np.nan_to_num(np.linalg.norm(np.concatenate(moved))))
         quiet = ROUNDING * abs(base)
         self._rounded_elsewhere = ELSEWHERE * quiet < self.noise < ELSEWHERE * rounded
+        self._first_bars: list[Array] = []
         self.blocks = [
             self._first_step(p, g, u)
             for p, g, u in zip(self.parameters, claims, rounding, strict=True)
@@ -126,13 +128,14 @@ class Measurement:
     def run(self) -> list[Measured]:
         size = sum(block.claimed.size for block in self.blocks)
         self.budget = self.loss.evaluations + max(BUDGET, BUDGET_PER_ENTRY * size)
-        for i, block in enumerate(self.blocks):
-            for j in block.unsettled():
-                if self._affordable:
-                    self._climb(i, int(j))
+        for i in range(len(self.blocks)):
+            self._settle(i)
         tested = [i for i, block in enumerate(self.blocks) if block.is_finite]
         noisy = self._bound([i for i in tested if not self.blocks[i].negligible])
         for i in tested:
+            if not math.isfinite(self.blocks[i].bound):
+                self.blocks[i].distrust()
+            self._climb_entries(i, self.blocks[i].unsettled())
             if self._known(i, self.warn if noisy else self.tol):
                 continue
             drowned = self.blocks[i].claimed.size > FEW and self._bound([i])
@@ -143,6 +146,25 @@ class Measurement:
             if self._is_cancelled(self.blocks[i], self.rounding[i]):
                 self.blocks[i].cancel()
         return self.blocks
+
+    def _settle(self, i: int) -> None:
+        """Step 2: climb with what the first step left open, or with so much that it is trusted."""
+        block = self.blocks[i]
+        first, bars, left = block.numeric.copy(), self._first_bars[i], block.unsettled()
+        worst, rest = left[: TRIED // 2], left[TRIED // 2 :]
+        tried = [*worst, *self.rng.permutation(rest)[: TRIED // 2]]
+        self._climb_entries(i, tried)
+        error = np.abs(first - block.numeric)[tried]
+        right = error <= (bars + block.uncertainty)[tried]
+        if not (np.any(block.kinks[tried]) or block.jumps) and np.all(right):
+            rest = block.unsettled()
+            block.trust(rest[np.isfinite(bars[rest])], bars)
+        self._climb_entries(i, block.unsettled())
+
+    def _climb_entries(self, i: int, entries: Iterable[int]) -> None:
+        for j in entries:
+            if self._affordable:
+                self._climb(i, int(j))
 
     @property
     def _left(self) -> int:
@@ -186,7 +208,10 @@ class Measurement:
             agree = error <= noise + claim_rounding + self._target(claim)
             # across a kink the central difference is the mean of two slopes, and may agree as such
             jump = 2 * (q.plus - 2 * self.base + q.minus) / q.width
-            agree &= np.abs(jump) <= 2 * noise + KINK * (np.abs(claim) + typical)
+            straight = np.abs(jump) <= 2 * noise + KINK * (np.abs(claim) + typical)
+            agree &= straight
+            bar = noise + SETTLED * self.tol * np.maximum(np.abs(numeric), typical)
+        self._first_bars.append(np.where(straight & ~negligible, bar, np.inf))
         uncertainty = np.where(agree, noise + error, np.inf)
         block = Measured(parameter, claim, numeric, uncertainty, claim_rounding, negligible)
         if self._is_cancelled(block, rounding):
@@ -252,7 +277,7 @@ class Measurement:
         block.numeric[j] = found.nearest(climb.claim)
         block.uncertainty[j] = found.uncertainty
         block.kinks[j] = found.kink
-        block.climbed[j] = True
+        block.climbed[j], block.trusted[j] = True, False
 
     def _climb_all(self, i: int, goal: float) -> None:
         """Step 4: climb with the entries of block i, worst first, until it is known to `goal`.

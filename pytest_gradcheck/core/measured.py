@@ -91,6 +91,8 @@ class Measured:
         Entries at which the loss has two slopes.
     climbed : ndarray of bool
         Entries measured on a ladder of steps.
+    trusted : ndarray of bool
+        Entries that contradict the claim at a first step which is trusted.
     jumps : int
         Entries along which the loss was seen to jump.
     undecided : bool
@@ -108,8 +110,10 @@ class Measured:
     undecided: bool = False
     kinks: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     climbed: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    trusted: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     def __post_init__(self) -> None:
+        self.trusted = np.zeros(self.claimed.size, bool)
         self.kinks = np.zeros(self.claimed.size, bool)
         self.climbed = np.zeros(self.claimed.size, bool)
 
@@ -176,8 +180,19 @@ class Measured:
         error = np.nan_to_num(np.abs(self.claimed - self.numeric)[open_ones], nan=np.inf)
         return open_ones[np.argsort(-error, kind="stable")]
 
+    def trust(self, which: NDArray[np.intp], bars: Array) -> None:
+        """Take the first step of some entries for measured, as well as their error bars say."""
+        self.trusted[which] = True
+        self.uncertainty[which] = bars[which]
+
+    def distrust(self) -> None:
+        """Measure again what was trusted."""
+        self.uncertainty[self.trusted] = math.inf
+        self.trusted[:] = False
+
     def unsettle(self) -> None:
         """Doubt the first step: random directions contradict the entries that agreed at it."""
+        self.distrust()
         self.uncertainty[~self.climbed] = math.inf
         self.bound = math.inf
 
@@ -187,7 +202,7 @@ class Measured:
 
         Relative to the measurement where that is known to be larger.
         """
-        known = float(np.linalg.norm(self.numeric[self.climbed]))
+        known = float(np.linalg.norm(self.numeric[self.climbed | self.trusted]))
         largest = np.fmax(float(np.linalg.norm(self.claimed)), known)  # of which one may be NaN
         return 1.0 if self.negligible else 1 / float(largest)
 
@@ -208,7 +223,7 @@ class Measured:
     @property
     def reference(self) -> Array:
         """The best that is known: the measurement, or the claim where a first step agrees."""
-        settled = ~self.climbed & (self.uncertainty < np.inf)
+        settled = ~(self.climbed | self.trusted) & (self.uncertainty < np.inf)
         return np.where(settled & np.isfinite(self.numeric), self.claimed, self.numeric)
 
     @property
@@ -225,8 +240,9 @@ class Measured:
 
     def tighten(self, settled: float) -> None:
         """Use a new upper bound on the norm of the error in the entries that did not climb."""
-        error = np.abs(self.claimed - self.numeric)[self.climbed]
-        whole = math.hypot(norm_bound(error, self.uncertainty[self.climbed]), settled)
+        error = np.abs(self.claimed - self.numeric)
+        known = norm_bound(error[self.climbed], self.uncertainty[self.climbed])
+        whole = math.hypot(known, norm(error[self.trusted]) + settled)
         self.bound = min(self.bound, whole)
 
 
