@@ -16,6 +16,9 @@ from ..settings import Settings
 from .measured import Evidence, Single, rms
 from .result import STATUSES, Block, Entry, Finding
 
+NAMED = 6
+"""Parameters that a finding about many of them names."""
+
 
 def grade(relative_error: float, settings: Settings) -> str:
     """Status of one relative error; NaN fails."""
@@ -98,20 +101,22 @@ def point_findings(blocks: Sequence[Evidence], settings: Settings) -> list[Findi
     """What the error bars say about the point of the check."""
     undecided = [block for block in blocks if block.undecided]
     found: list[Finding] = [_undecided(undecided)] if undecided else []
+    coarse: list[Evidence] = []
     for block in blocks:
         if block.claimed.size == 0 or block.undecided:
             continue
-        finding = (
-            _not_finite(block)
-            or _untested(block)
-            or _unmeasurable(block, settings)
-            or _wrong_entry(block, settings)
-        )
+        finding = _not_finite(block) or _untested(block)
+        if finding is None and _is_unmeasurable(block, settings):
+            finding = _too_small(block)
+            if finding is None:
+                coarse.append(block)
+        elif finding is None:
+            finding = _wrong_entry(block, settings)
         if finding is not None:
             found.append(finding)
         if block.kinked.size:
             found.append(_kink(block))
-    return found
+    return [*found, *([_coarse(coarse)] if coarse else [])]
 
 
 def _entry(block: Evidence, single: Single, total: float) -> Entry:
@@ -158,7 +163,7 @@ def _undecided(blocks: Sequence[Evidence]) -> Finding:
     return Finding(
         "undecided",
         names,
-        f"{', '.join(names)} cannot be decided at this point: kinks of the loss (ReLU at zero,"
+        f"{_some(names)} cannot be decided at this point: kinks of the loss (ReLU at zero,"
         " ties) crowd so near to it that no step is shorter. At a slightly displaced point the"
         " gradient is right. Check where activations are not all next to zero, or accept it with"
         ' allow=["undecided"]',
@@ -182,29 +187,42 @@ def _untested(block: Evidence) -> Finding | None:
     )
 
 
-def _unmeasurable(block: Evidence, settings: Settings) -> Finding | None:
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _is_unmeasurable(block: Evidence, settings: Settings) -> bool:
     error = interval_of(block)
-    if error.high <= settings.warn or error.low > settings.tol:
+    return error.high > settings.warn and error.low <= settings.tol
+
+
+def _too_small(block: Evidence) -> Finding | None:
+    high, (_, _, bar) = interval_of(block).high, block.error_limits()
+    if high <= 0.5:
         return None
-    name, high = block.parameter.name, error.high
-    evidence = {"bound": high, "gradient": float(np.linalg.norm(block.claimed))}
-    if high > 0.5:
-        bar = block.error_limits()[2]
-        return Finding(
-            "tiny-gradient",
-            (name,),
-            f"{name} cannot be measured: its gradient ({evidence['gradient']:.1e}) lies under the"
-            f" noise floor of its differences ({bar:.1e}). Compute the loss in float64, rescale"
-            " it, take fewer samples, or train a few steps first (train=20); accept it with"
-            ' allow=["tiny-gradient"]',
-            evidence,
-        )
+    name, gradient = block.parameter.name, float(np.linalg.norm(block.claimed))
+    return Finding(
+        "tiny-gradient",
+        (name,),
+        f"{name} cannot be measured: its gradient ({gradient:.1e}) lies under the noise floor of"
+        f" its differences ({bar:.1e}). Compute the loss in float64, rescale it, take fewer"
+        " samples, or train a few steps first (train=20); accept it with"
+        ' allow=["tiny-gradient"]',
+        {"bound": high, "gradient": gradient},
+    )
+
+
+def _coarse(blocks: Sequence[Evidence]) -> Finding:
+    names = tuple(block.parameter.name for block in blocks)
+    high = max(interval_of(block).high for block in blocks)
     return Finding(
         "coarse",
-        (name,),
-        f"{name} is verified only to {high:.1e}: the noise of the loss allows no better. Compute"
-        ' the loss in float64 or accept it with allow=["coarse"]',
-        evidence,
+        names,
+        f"{_some(names)} {'is' if len(names) == 1 else 'are'} verified only to {high:.1e}: the"
+        " noise of the loss allows no better. Compute the loss in float64 or accept it with"
+        ' allow=["coarse"]',
+        {"bound": high},
     )
 
 

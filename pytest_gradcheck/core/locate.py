@@ -29,6 +29,9 @@ RELATIVE = 3e-4
 """Error bar aimed at in the search, as a part of the discrepancy that is searched for."""
 SAMPLED = 4
 """Entries picked at random that must all be wrong before a part is said to be wrong throughout."""
+MORE, MOST_OF = 12, 9
+"""Entries picked where only some of the first are, and how many of them make it nearly throughout:
+a search one by one would cost more than it tells."""
 SMALL = 32
 """Entries up to which all of a part are measured rather than a few of them."""
 EXAMPLES = 3
@@ -284,18 +287,21 @@ class Search:
         return []
 
     def _is_throughout(self, part: Part) -> bool:
-        """Whether single entries picked at random are all wrong; these are noted in any case."""
-        region, wrong = part.regions[0], []
-        for position in self.rng.choice(region.size, SAMPLED, replace=False):
+        """Whether of entries picked at random most are wrong; those are noted in any case."""
+        region, wrong = part.regions[0], list[int]()
+        picked = self.rng.choice(region.size, min(MORE, region.size), replace=False)
+        for count, position in enumerate(picked, 1):
             i = _flat(region, int(position))
             error, measured = self._error(region.block, i)
-            if abs(error) <= measured.uncertainty:
+            if abs(error) > measured.uncertainty:
+                wrong.append(i)
+            if (count == 2 and not wrong) or (count == SAMPLED and len(wrong) in (1, SAMPLED)):
                 break
-            wrong.append(i)
-        if len(wrong) == SAMPLED:
+        if len(wrong) >= (SAMPLED if count == SAMPLED else MOST_OF):
             self.found.entries |= {(region.block, i): self._measure(region.block, i) for i in wrong}
             slopes = np.array([reading.value for reading in part.readings.values()])
-            self.found.throughout.append(Throughout(region, self._readings(part), slopes))
+            found = Throughout(region, self._readings(part), slopes, len(wrong), count)
+            self.found.throughout.append(found)
             return True
         for i in wrong:
             self._correct(region.block, i)

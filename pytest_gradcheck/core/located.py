@@ -17,11 +17,22 @@ ZERO = 1e-6
 
 @dataclass(frozen=True)
 class Throughout:
-    """A region whose every entry is wrong: discrepancies and true slopes along a few probes."""
+    """A region nearly all entries of which are wrong, as `wrong` of those `picked` at random.
+
+    Discrepancies and true slopes along a few probes say how wrong it is.
+    """
 
     region: Region
     readings: Readings
     slopes: Array
+    wrong: int
+    picked: int
+
+    @property
+    def how(self) -> str:
+        if self.wrong == self.picked:
+            return "wrong throughout, as all entries are that were picked at random"
+        return f"wrong nearly throughout, as {self.wrong} of {self.picked} entries picked at random"
 
 
 @dataclass
@@ -64,10 +75,11 @@ class Found:
         """Regions that are wrong as a whole, and what was left unsearched."""
         names = [parameter.name for parameter in parameters]
         found = [_of_pattern(pattern, names) for pattern in self.patterns]
-        for region in self.skip:
-            found.append(_wrong(region, names, "as all entries are that were picked at random"))
+        for wrong in self.throughout:
+            found.append(_wrong(wrong.region, names, wrong.how))
         for region in self.complete:
-            found.append(_wrong(region, names, f"all of its {region.size} entries are"))
+            how = f"wrong throughout, all of its {region.size} entries are"
+            found.append(_wrong(region, names, how))
         if self.left:
             where = tuple(dict.fromkeys(names[region.block] for region in self.left))
             found.append(
@@ -89,7 +101,7 @@ def _wrong(region: Region, names: Sequence[str], how: str) -> Finding:
     return Finding(
         "wrong-region",
         (name,),
-        f"{label}: wrong throughout, {how}",
+        f"{label}: {how}",
         {"regions": [label], "entries": region.size, "ranges": [list(r) for r in region.ranges]},
     )
 
