@@ -108,6 +108,7 @@ def _probe(
         jitter=point.jitter,
         tol=settings.tol,
         warn=settings.warn,
+        fail=settings.fail,
         confidence=settings.confidence,
         limit=settings.max_evaluations,
         seed=seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,6 +32,15 @@ class Slopes:
     weight: float
     values: Array
     bars: Array
+
+    def extended(self, rows: tuple[int, ...], values: Array, bars: Array) -> Slopes:
+        """The same with further rows."""
+        return replace(
+            self,
+            rows=self.rows + rows,
+            values=np.concatenate([self.values, values]),
+            bars=np.concatenate([self.bars, bars]),
+        )
 
     def of(self, gradient: Array) -> Array:
         """What the same derivatives would be for some gradient of the parameter, flat."""

@@ -43,8 +43,9 @@ APART = 1e-3
 is far above the noise as well: in common probes the others' steps would be bound by theirs."""
 ROUNDS = 6
 """Searches, each followed by fresh probes, before what is left is reported as not located."""
-SLOPES = 4
-"""Slopes of a parameter that is wrong throughout: one fixes a constant, three are left."""
+SLOPES, DECISIVE = 4, 12
+"""Slopes of a parameter that is wrong throughout: one fixes a constant, three are left.  And those
+that follow where the error is about `fail`, and proved to be less."""
 SEARCH, LITTLE = 2_000, 100
 """Evaluations that a search may take where `max_evaluations` does not say: for errors that matter,
 and for those below `tol`."""
@@ -65,7 +66,7 @@ class Probing:
         Relative rounding of the claims as they were handed over.
     base, jitter : float
         Loss at the point, and by how much two evaluations of it differ.
-    tol, warn, confidence : float
+    tol, warn, fail, confidence : float
         As in `Settings`.
     limit : int or None
         Largest number of evaluations of the loss.
@@ -86,12 +87,13 @@ class Probing:
         jitter: float,
         tol: float,
         warn: float,
+        fail: float,
         confidence: float,
         limit: int | None,
         seed: int,
         workers: Spread | None = None,
     ) -> None:
-        self.confidence, self.tol, self.warn = confidence, tol, warn
+        self.confidence, self.tol, self.warn, self.fail = confidence, tol, warn, fail
         self.limit = math.inf if limit is None else limit
         self.kinked, self.unlocated = False, 0.0
         self.findings: list[Finding] = []
@@ -171,7 +173,7 @@ class Probing:
                 break
             certificate = self._certify(group, search.found)
         for wrong in search.found.throughout:
-            self._measure_whole(wrong.region)
+            self._measure_whole(wrong)
         self._record(group, certificate, search.found)
 
     def _certify(self, group: tuple[Region, ...], found: Found) -> Certificate:
@@ -217,20 +219,28 @@ class Probing:
                 wanted *= 2
         return so_far
 
-    def _measure_whole(self, region: Region) -> None:
-        """Slopes along which causes can be told apart, where a whole parameter is wrong."""
-        if not region.is_whole or self.prober.loss.evaluations >= self.limit:
+    def _measure_whole(self, wrong: Throughout) -> None:
+        """Slopes along which causes can be told apart, where a whole parameter is wrong.
+
+        More of them where the verdict hangs on how many there are.
+        """
+        if not wrong.region.is_whole or self.prober.loss.evaluations >= self.limit:
             return
-        i, rows = region.block, tuple(itertools.islice(self._rows, SLOPES))
+        self._add_slopes(wrong.region, SLOPES)
+        apart = self._apart(wrong)
+        if apart.least(self.confidence) / 2 < 2 * self.fail <= apart.typical:
+            self._add_slopes(wrong.region, DECISIVE)
+
+    def _add_slopes(self, region: Region, count: int) -> None:
+        block, rows = self.blocks[region.block], tuple(itertools.islice(self._rows, count))
         found = [self.prober.read((region,), row, target=self.target) for row in rows]
-        self.blocks[i].slopes = Slopes(
-            self.prober.seed,
-            rows,
-            i,
-            self.prober.weight[i],
-            np.array([reading.value for reading in found]),
-            np.array([reading.bar for reading in found]),
-        )
+        values = np.array([reading.value for reading in found])
+        bars = np.array([reading.bar for reading in found])
+        if block.slopes is None:
+            seed, weight = self.prober.seed, self.prober.weight[region.block]
+            block.slopes = Slopes(seed, rows, region.block, weight, values, bars)
+        else:
+            block.slopes = block.slopes.extended(rows, values, bars)
 
     def _apart(self, wrong: Throughout) -> Certificate:
         """What is proved of the error in a region that is wrong throughout.
