@@ -23,7 +23,7 @@ import pytest
 from models import Holder
 
 STEERING = {STEERING!r}
-Named = type(STEERING, (Holder,), {{}})
+Named = type(STEERING[:-1], (Holder,), {{}})
 
 @pytest.mark.parametrize("factor", [-1.0, 1 + 4e-4, np.nan], ids=["fail", "warn", "nan"])
 def test_verdicts(gradcheck, factor):

@@ -28,7 +28,7 @@ class Parameter:
     Raises
     ------
     SubjectError
-        If it is no array, not floating-point, or read-only.
+        If it is no array, or not floating-point.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Parameter:
 
     def __init__(self, name: str, array: NDArray[Any]) -> None:
         self.name = name
-        _require_movable(name, array)
+        _require_array(name, array)
         self.attach(array)
 
     def attach(self, array: NDArray[Any]) -> None:
@@ -162,18 +162,13 @@ class Scalar(Parameter):
         return now is saved or np.float64(now).tobytes() == np.float64(saved).tobytes()
 
 
-def _require_movable(name: str, array: Any) -> None:
+def _require_array(name: str, array: Any) -> None:
     if not isinstance(array, np.ndarray):
         raise SubjectError(
             f"parameter {name} is of type {type(array).__name__}: it must be the very array that"
             " the loss reads, for it is moved in place"
         )
     require_floating(Leaf(name, array))
-    if not array.flags.writeable:
-        raise SubjectError(
-            f"parameter {name} is read-only, so it cannot be moved in place: hand out the array"
-            " that the loss reads, or a copy that loss() takes over and put_back writes back"
-        )
 
 
 def require_floating(leaf: Leaf) -> None:

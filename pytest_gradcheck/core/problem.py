@@ -123,6 +123,12 @@ def _require_parameters(parameters: Any) -> None:
                 f"parameters of the problem holds a {type(parameter).__name__}: wrap each array,"
                 " Parameter(name, array), so that reports can name it"
             )
+        if type(parameter) is Parameter and not parameter.array.flags.writeable:
+            raise SubjectError(
+                f"parameter {parameter.name} is read-only, so it cannot be moved in place: hand out"
+                " the array that the loss reads, or a copy that loss() takes over and put_back"
+                " writes back"
+            )
 
 
 class Preserved:
