@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fuzzing import SETTINGS, Case, cases, examined, slope, value
-from hypothesis import given, settings
+from fuzzing import RUNS, SETTINGS, Case, cases, examined, outcome, slope, value
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_gradcheck import check
@@ -35,3 +36,9 @@ def test_an_empty_parameter_beside_others(mode: str, factor: float, status: str)
 
 def test_a_line_through_nothing_has_no_known_slope() -> None:
     assert line(np.zeros(2), np.ones(2), np.ones(2), np.ones(2)) == (0.0, np.inf)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(how=RUNS)
+def test_whatever_is_configured_runs_or_is_told(how: dict[str, Any], tmp_path: Path) -> None:
+    outcome(tmp_path / "run", **how)
