@@ -7,7 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzzing import RUNS, SETTINGS, Case, cases, examined, outcome, slope, value
+from fuzzing import (
+    MODULE,
+    NAMES,
+    OBJECTS,
+    RUNS,
+    SETTINGS,
+    Case,
+    cases,
+    examined,
+    outcome,
+    parsed,
+    slope,
+    value,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -42,3 +55,11 @@ def test_a_line_through_nothing_has_no_known_slope() -> None:
 @given(how=RUNS)
 def test_whatever_is_configured_runs_or_is_told(how: dict[str, Any], tmp_path: Path) -> None:
     outcome(tmp_path / "run", **how)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_of_any_type_are_taken_or_refused(name: str) -> None:
+    scope: dict[str, Any] = {}
+    exec(MODULE.format(marks=""), scope)
+    for source in OBJECTS:
+        assert parsed({name: eval(source, scope)}) in ("taken", "refused"), source
