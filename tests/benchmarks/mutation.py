@@ -8,6 +8,7 @@ cover the module.  Nothing is written into the sources.  For systems that fork.
 from __future__ import annotations
 
 import difflib
+import importlib
 import importlib.util
 import os
 import sys
@@ -44,6 +45,8 @@ SWAPS = (
 """One replacement for each operator, and both sides of each bound: not every pair there is."""
 NEEDY = ("VariableInserter", "VariableReplacer")
 """Operators that want to be told names."""
+NOT_MET = 99
+"""Exit status of a process in which the mutant was not what the tests imported."""
 LIMIT = 120
 """Seconds after which a mutant counts as killed: it does not end."""
 
@@ -99,21 +102,27 @@ def killed(name: str, path: Path, source: str, tests: list[str]) -> bool:
     """Whether the tests fail with this source."""
     child = os.fork()
     if child:
-        return bool(os.waitpid(child, 0)[1])
+        status = os.waitpid(child, 0)[1]
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == NOT_MET:
+            raise SystemExit(f"{name}: its tests ran with another source")
+        return status != 0
     import signal
 
     signal.alarm(LIMIT)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
-    sys.meta_path.insert(0, Mutated(name, path, source))
+    loader = Mutated(name, path, source)
+    sys.meta_path.insert(0, loader)
     os.chdir(ROOT)
     plain = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
     plain += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # Hypothesis is loaded already
     files = [str(ROOT / "tests" / t) if t.endswith(".py") else t for t in tests]
     try:
+        importlib.import_module(name)  # before pytest, whose own importer would pass the mutant by
         status = int(pytest.main([*plain, *files]))
-        os._exit(status)
+        met = getattr(sys.modules.get(name), "__loader__", None) is loader
+        os._exit(status if met else NOT_MET)
     finally:
         os._exit(1)
 
