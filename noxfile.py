@@ -39,6 +39,12 @@ PLUGINS: dict[str, tuple[list[str], list[str]]] = {
 }
 """Other plugins: what is installed, and how pytest is called."""
 
+INSTALLED = """
+def test_installed(gradcheck):
+    result = gradcheck(loss=lambda x: x**2, grads=lambda x: 2 * x, params=3.0)
+    assert result.status == "pass"
+"""
+"""A test that uses what was installed."""
 OPTIONS: dict[str, list[str]] = {
     "prepend": ["--import-mode=prepend"],
     "no cache": ["-p", "no:cacheprovider"],
@@ -115,11 +121,17 @@ def package(session: nox.Session) -> None:
     session.run("python", "-m", "ensurepip", silent=True)
     session.run("python", "-m", "pip", "install", *offline, sdist, silent=True)
     with session.chdir(session.create_tmp()):
-        code = "from pytest_gradcheck import check; "
-        code += (
-            "assert check(loss=lambda x: x**2, grads=lambda x: 2 * x, params=3.0).status == 'pass'"
-        )
-        session.run("python", "-c", code)
+        Path("test_installed.py").write_text(INSTALLED)
+        session.run("python", "-m", "pytest", "-q", "test_installed.py")
+        disabled = ("-p", "no:gradcheck", "test_installed.py")
+        session.run("python", "-m", "pytest", "-q", *disabled, success_codes=[1])
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Mutants of our own core against their tests: ``nox -s mutation -- core.weights``."""
+    session.install("-e", ".[test]", "cosmic-ray")
+    session.run("python", "tests/benchmarks/mutation.py", *session.posargs)
 
 
 @nox.session

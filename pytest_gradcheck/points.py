@@ -19,7 +19,7 @@ import numpy as np
 from .adapters.training import trainable, trained
 from .core.check import run_check, status_of
 from .core.loss import Loss
-from .core.problem import Problem
+from .core.problem import Problem, require_problem
 from .core.result import STATUSES, Finding, Result
 from .core.situation import Explain
 from .core.state import State
@@ -54,7 +54,7 @@ def check_points(
     Result
         The worst, with all of them in its `points`; where there is but one point, its own.
     """
-    problem = adapt(subject)
+    problem = require_problem(adapt(subject))
     if settings.train is None and not settings.points:
         return run_check(problem, settings, seed=seed, explain=explain)
     seed = settings.seed if settings.seed is not None else seed
@@ -133,12 +133,12 @@ def _train(
 ) -> tuple[str, Problem, int]:
     """What was done, the problem where the parameters then stand, and evaluations of the loss."""
     if callable(settings.train):
-        return "after training", adapt(trained(subject, settings.train)), 0
+        return "after training", require_problem(adapt(trained(subject, settings.train))), 0
     steps, rate = int(settings.train or 0), settings.lr
     with np.errstate(all="ignore"):  # it may diverge: told afterwards
         for _ in range(steps):
             problem.loss()  # gradients may live on what the loss leaves behind
-            claims = [np.array(g, dtype=np.float64).reshape(-1) for g in problem.grads()]
+            claims = [np.array(g, dtype=np.float64).reshape(-1) for g in problem.gradients()]
             for parameter, gradient in zip(problem.parameters, claims, strict=True):
                 parameter.write(parameter.read() - rate * gradient)
     many = "1 step" if steps == 1 else f"{steps} steps"

@@ -7,6 +7,7 @@ whether or not any gradient is checked in that run.
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -190,9 +191,11 @@ class Settings:
         for name in ("refine", "forward_ad", "batched_grad", "float64", "study"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name}={getattr(self, name)!r}: must be True or False")
-        if isinstance(self.order, bool) or self.order not in (1, 2):
+        is_whole = isinstance(self.order, numbers.Integral) and not isinstance(self.order, bool)
+        if not is_whole or self.order not in (1, 2):
             raise SettingsError(f"order={self.order!r}: must be 1 or 2")
-        if self.nondet_tol is not None and self.nondet_tol != 0:
+        is_zero = isinstance(self.nondet_tol, numbers.Real) and self.nondet_tol == 0
+        if self.nondet_tol is not None and not is_zero:
             positive("nondet_tol", self.nondet_tol, math.inf)
         object.__setattr__(self, "wrt", patterns("wrt", self.wrt))
         if not isinstance(self.worst, int) or isinstance(self.worst, bool) or self.worst < 1:

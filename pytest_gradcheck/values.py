@@ -29,7 +29,10 @@ class Offered:
 def positive(name: str, value: Any, upper: float) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise SettingsError(f"{name}={value!r}: must be a number, not {type(value).__name__}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond all floating-point ones
+        number = math.inf
     if not (0 < number <= upper) or math.isinf(number):
         limit = f"in (0, {upper:g}]" if math.isfinite(upper) else "positive and finite"
         raise SettingsError(f"{name}={value!r}: must be {limit}")
@@ -44,7 +47,7 @@ def whole(name: str, value: Any, least: int) -> None:
 
 
 def one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise SettingsError(f"{name}={value!r}: must be one of {', '.join(choices)}")
 
 
@@ -60,11 +63,15 @@ def patterns(name: str, value: Any) -> tuple[str, ...]:
 
 def allowed(value: Any) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value
+    mistake = SettingsError(f"allow={value!r}: must be names of findings, such as ['kink']")
     if not isinstance(names, Iterable) or isinstance(names, Mapping):
-        raise SettingsError(f"allow={value!r}: must be names of findings, such as ['kink']")
-    names = tuple(names)
+        raise mistake
+    try:
+        names = tuple(names)
+    except TypeError:  # an array without dimensions
+        raise mistake from None
     for name in names:
-        if name not in ALLOWABLE:
+        if not isinstance(name, str) or name not in ALLOWABLE:
             raise SettingsError(
                 f"allow={name!r}: no such finding; the ones to allow are {', '.join(ALLOWABLE)}"
             )

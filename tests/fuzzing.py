@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
+import shutil
 import warnings
 from collections import OrderedDict, namedtuple
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, fields
+from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -217,3 +222,156 @@ def parsed(layer: dict[str, Any]) -> str:
     except SettingsError as error:
         return "refused" if len(str(error)) > 10 else str(error)
     return "taken"
+
+
+NAMES = [setting.name for setting in fields(Settings)]
+OF_RUN = ["progress", "executor", "json", "html", "summary"]
+PLAIN = [
+    "1",
+    "0",
+    "-1",
+    "1e-7",
+    "nan",
+    "inf",
+    "1e999",
+    "true",
+    "no",
+    "auto",
+    "probe",
+    "",
+    "a=b",
+    ".",
+]
+OBJECTS = [
+    *("None", "True", "0", "2", "-1", "1e-3", "float('nan')", "10**400", "1j", "b'x'", "'auto'"),
+    *("'kink'", "[]", "['kink']", "{'loss': 'loss'}", "{}", "{1: 2}", "set()", "object()", "len"),
+    *("int", "lambda: None", "np.ones(2)", "np.float32(1e-3)", "np.array(1e-3)", "np.int64(3)"),
+    *("np.bool_(True)", "Fraction(1, 3)", "Decimal('0.001')", "range(3)", "(x for x in 'ab')"),
+    *("'\\udc80'", "[[]]", "Odd()", "np.array(['kink'])", "['kink', 3]"),
+]
+"""Values of settings as Python code."""
+MODULE = """
+from decimal import Decimal
+from fractions import Fraction
+import numpy as np
+import pytest
+
+class Odd:
+    def __eq__(self, other): raise RuntimeError("odd")
+    def __repr__(self): return "<odd>"
+    __hash__ = None
+
+class Square:
+    def __init__(self): self.params = np.ones(2)
+    def loss(self): return float(self.params @ self.params)
+    def grads(self): return 2 * self.params
+
+{marks}
+
+@pytest.mark.parametrize("way", ["fixture", "returned"])
+def test_it(request, way):
+    if way == "fixture":
+        request.getfixturevalue("gradcheck")(Square())
+    else:
+        return Square()
+"""
+
+
+def marks() -> Any:
+    """Markers as source code: any names with values of any type."""
+    names = st.one_of(st.sampled_from(NAMES), st.sampled_from(["loss", "self", "tolerance", "x"]))
+    pairs = st.dictionaries(names, st.sampled_from(OBJECTS), min_size=1, max_size=3)
+    given = st.lists(st.sampled_from(OBJECTS), max_size=1)
+    return st.builds(
+        lambda args, kwargs: ", ".join([*args, *(f"{k}={v}" for k, v in kwargs.items())]),
+        st.one_of(st.just([]), given),
+        pairs,
+    )
+
+
+def _texts() -> Any:
+    visible = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"])
+    return st.one_of(st.sampled_from(PLAIN), st.text(visible, max_size=8))
+
+
+def _said() -> Any:
+    return st.sampled_from(NAMES + OF_RUN + ["tolerance", "", "tol_", "hooks.loss"])
+
+
+def ini_files() -> Any:
+    """Content of ``pytest.ini``."""
+    lines = st.dictionaries(_said(), _texts(), max_size=3)
+    return lines.map(lambda d: "".join(f"gradcheck_{k} = {v}\n" for k, v in d.items()))
+
+
+def toml_files() -> Any:
+    """Content of a table of ``pyproject.toml``, where values have types."""
+    simple = st.one_of(
+        _texts().map(lambda text: json.dumps(text, ensure_ascii=False)),
+        st.sampled_from(["1", "0", "-3", "1e-3", "inf", "nan", "true", "false", "1979-05-27"]),
+    )
+    several = st.lists(simple, max_size=2).map(lambda items: f"[{', '.join(items)}]")
+    values = st.one_of(simple, several, simple.map(lambda v: f"{{ loss = {v} }}"))
+    lines = st.dictionaries(_said(), values, max_size=3)
+    return lines.map(lambda d: "".join(f'"gradcheck_{k}" = {v}\n' for k, v in d.items()))
+
+
+def command_lines() -> Any:
+    """Options, with their value, after a space, or without one."""
+    values = _texts().filter(lambda text: "\0" not in text)
+    names = _said().map(lambda name: f"--gradcheck-{name.replace('_', '-')}")
+    word = st.builds(
+        lambda name, value, how: {0: [name], 1: [name, value]}.get(how, [f"{name}={value}"]),
+        names,
+        values,
+        st.integers(0, 4),
+    )
+    override = st.builds(lambda n, v: ["-o", f"gradcheck_{n}={v}"], _said(), values)
+    return st.lists(st.one_of(word, word, override), max_size=3).map(
+        lambda words: [one for several in words for one in several]
+    )
+
+
+RUNS = st.one_of(
+    st.fixed_dictionaries({"mark": marks()}),
+    st.fixed_dictionaries({"ini": ini_files()}),
+    st.fixed_dictionaries({"toml": toml_files()}),
+    st.fixed_dictionaries({"line": command_lines()}),
+    st.fixed_dictionaries({"mark": marks(), "ini": ini_files(), "line": command_lines()}),
+)
+"""What somebody may write to configure a run."""
+TABLE = "[tool.pytest]" if pytest.version_tuple >= (9, 0) else "[tool.pytest.ini_options]"
+
+
+def outcome(folder: Path, *, mark: str = "", ini: str = "", toml: str = "", line: Any = ()) -> str:
+    """Run pytest so: it runs the tests, or says what is wrong, and never breaks down.
+
+    Parameters
+    ----------
+    folder : Path
+        Where all is put; what was there is deleted.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    marker = f"pytestmark = pytest.mark.gradcheck({mark})" if mark else ""
+    (folder / "test_inner.py").write_text(MODULE.format(marks=marker), "utf-8")
+    if toml:
+        (folder / "pyproject.toml").write_text(f"{TABLE}\n{toml}", "utf-8")
+    else:
+        (folder / "pytest.ini").write_text(f"[pytest]\n{ini}", "utf-8")
+    plain = ["-p", "no:cacheprovider", "-p", "pytest_gradcheck.plugin", "--import-mode=importlib"]
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.chdir(folder)
+        with redirect_stdout(said), redirect_stderr(said):
+            status = pytest.main(["--rootdir", str(folder), *plain, *line, "test_inner.py"])
+    text = said.getvalue()
+    allowed = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR}
+    assert status in allowed, text
+    assert "INTERNALERROR" not in text and "pytest_gradcheck/" not in text, text
+    if status == pytest.ExitCode.USAGE_ERROR:
+        assert "Traceback" not in text and len(text) > 10, text
+        return "usage error"
+    return "run"

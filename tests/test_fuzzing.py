@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fuzzing import SETTINGS, Case, cases, examined, slope, value
-from hypothesis import given, settings
+from fuzzing import (
+    MODULE,
+    NAMES,
+    OBJECTS,
+    RUNS,
+    SETTINGS,
+    Case,
+    cases,
+    examined,
+    outcome,
+    parsed,
+    slope,
+    value,
+)
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_gradcheck import check
@@ -35,3 +49,17 @@ def test_an_empty_parameter_beside_others(mode: str, factor: float, status: str)
 
 def test_a_line_through_nothing_has_no_known_slope() -> None:
     assert line(np.zeros(2), np.ones(2), np.ones(2), np.ones(2)) == (0.0, np.inf)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(how=RUNS)
+def test_whatever_is_configured_runs_or_is_told(how: dict[str, Any], tmp_path: Path) -> None:
+    outcome(tmp_path / "run", **how)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_of_any_type_are_taken_or_refused(name: str) -> None:
+    scope: dict[str, Any] = {}
+    exec(MODULE.format(marks=""), scope)
+    for source in OBJECTS:
+        assert parsed({name: eval(source, scope)}) in ("taken", "refused"), source

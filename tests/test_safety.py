@@ -7,7 +7,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as arrays
 from models import Holder, Mlp, frozen, slope, value
 
 from pytest_gradcheck import SubjectError, check
+from pytest_gradcheck.core.state import state_of
 
 EXCEPTIONS = [RuntimeError, KeyboardInterrupt, SystemExit, pytest.skip.Exception]
 
@@ -276,6 +277,53 @@ def test_generator_in_a_closure_is_held() -> None:
 
     result = check(loss=loss, grads=lambda p: masks[0] * np.exp(p), params=np.linspace(-1, 1, 8))
     assert result.status == "pass"
+
+
+SHARED = np.random.default_rng(1)
+
+
+class DrawsFromItsClass(Dropout):
+    """The generator is held by a base class of the user's own."""
+
+    rng = np.random.RandomState(1)
+    calls: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        self.params, self.factor = {"W": np.linspace(-1, 1, 8)}, 1.0
+
+    def loss(self) -> float:
+        self.calls.append(1)
+        return super().loss()
+
+
+class Derived(DrawsFromItsClass):
+    pass
+
+
+class DrawsFromItsModule(Derived):
+    """The generator is a global of a method that the loss calls."""
+
+    @property
+    def rng(self) -> Any:
+        return self
+
+    @rng.setter
+    def rng(self, _: Any) -> None:
+        pass
+
+    def random(self) -> float:
+        return sum(SHARED.random() for _ in range(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "generator"), [(Derived, DrawsFromItsClass.rng), (DrawsFromItsModule, SHARED)]
+)
+def test_generator_of_a_class_or_a_module_is_held(kind: Any, generator: Any) -> None:
+    state, calls = str(state_of(generator)), len(kind.calls)
+    result = check(kind())
+    assert result.status == "pass" and [f.name for f in result.findings] == ["nondeterministic"]
+    assert str(state_of(generator)) == state
+    assert len(kind.calls) > calls  # a log that objects share is its class's affair
 
 
 @pytest.mark.parametrize("frozen", ["auto", "on", "off"])

@@ -341,3 +341,27 @@ def test_unset_is_none() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         Settings().tol = 1e-6  # type: ignore[misc]
+
+
+def test_settings_do_not_leak_from_one_run_into_the_next(
+    run: Any, pytester: pytest.Pytester
+) -> None:
+    """Several runs in one interpreter, the last of them as bare as the first."""
+    source = INNER.replace("settings[{name!r}]", "settings")
+    bare = source.format(marker="", call="")
+
+    def told(text: str, *options: str) -> str:
+        result = run(text, "-s", *options)
+        result.assert_outcomes(passed=1)
+        return str(result.stdout).partition("chosen: ")[2].partition("\n")[0]
+
+    first = told(bare)
+    pytester.makeini("[pytest]\ngradcheck_tol = 1e-3\ngradcheck_hooks = losses=none\n")
+    ini = told(bare, "--gradcheck-json=r.json", "--gradcheck-progress=off")
+    (pytester.path / "tox.ini").unlink()
+    (pytester.path / "r.json").unlink()
+    line = told(bare, "--gradcheck-worst=3", "--gradcheck-allow=kink", "--gradcheck-summary")
+    marker = told(source.format(marker="@pytest.mark.gradcheck(eps=1e-5, seed=3)", call="warn=0.1"))
+    assert len({first, ini, line, marker}) == 4
+    assert told(bare) == first
+    assert not (pytester.path / "r.json").exists()

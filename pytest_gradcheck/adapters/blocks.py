@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.gradients import as_gradient
 from ..core.parameters import Parameter, Scalar, require_floating
 from ..core.result import Finding
-from ..core.structure import Leaf, as_gradient, flatten, match, rebuild
+from ..core.structure import Leaf, flatten, match, rebuild
 from ..core.tied import tie
 from ..errors import SubjectError
 

@@ -93,7 +93,7 @@ class Nearby:
 
 def _claims(problem: Problem) -> list[Array]:
     problem.loss()  # gradients may live on what the loss leaves behind
-    return [np.array(g, dtype=np.float64).reshape(-1) for g in problem.grads()]
+    return [np.array(g, dtype=np.float64).reshape(-1) for g in problem.gradients()]
 
 
 def _claims_a_hair_off(problem: Problem, seed: int, along: float = 1.0) -> list[Array]:

@@ -25,6 +25,11 @@ class Parameter:
     array : ndarray
         The very array that the loss reads.
 
+    Raises
+    ------
+    SubjectError
+        If it is no array, or not floating-point.
+
     Attributes
     ----------
     given, array : ndarray
@@ -35,6 +40,7 @@ class Parameter:
 
     def __init__(self, name: str, array: NDArray[Any]) -> None:
         self.name = name
+        _require_array(name, array)
         self.attach(array)
 
     def attach(self, array: NDArray[Any]) -> None:
@@ -154,6 +160,15 @@ class Scalar(Parameter):
     def is_as(self, saved: Any) -> bool:
         now = self._holder[self._key]  # or the same number in float64
         return now is saved or np.float64(now).tobytes() == np.float64(saved).tobytes()
+
+
+def _require_array(name: str, array: Any) -> None:
+    if not isinstance(array, np.ndarray):
+        raise SubjectError(
+            f"parameter {name} is of type {type(array).__name__}: it must be the very array that"
+            " the loss reads, for it is moved in place"
+        )
+    require_floating(Leaf(name, array))
 
 
 def require_floating(leaf: Leaf) -> None:

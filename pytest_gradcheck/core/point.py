@@ -81,10 +81,10 @@ def inspect_point(problem: Problem, settings: Settings, state: State, saved: Sav
 def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:
     """Loss first, then gradients, once; then the loss again, to see whether it is the same."""
     loss = Loss(_rewound(problem.loss, state) if hold else problem.loss)
-    grads = _rewound(problem.grads, state) if hold else problem.grads
+    grads = _rewound(problem.gradients, state) if hold else problem.gradients
     base = loss.strict()
     saved.require_unchanged("the loss")
-    handed = list(grads())
+    handed = grads()
     claims = _copied(handed)
     saved.require_unchanged("computing the gradient")
     again = loss.strict()

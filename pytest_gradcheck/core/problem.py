@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SubjectError
+from .gradients import one_for_each
 from .parameters import Array, Parameter
 from .result import Entry, Finding
 from .state import State
@@ -63,6 +64,26 @@ class Problem:
     notes: list[Finding] = field(default_factory=list)
     title: str = "loss"
 
+    def __post_init__(self) -> None:
+        _require_parameters(self.parameters)
+        for name in ("loss", "grads"):
+            value = getattr(self, name)
+            if not callable(value):
+                raise SubjectError(
+                    f"{name} of the problem is of type {type(value).__name__}: it must be a"
+                    " function without arguments, called again where the parameters stand by then"
+                )
+
+    def gradients(self) -> list[NDArray[Any]]:
+        """What ``grads()`` hands out, looked at.
+
+        Raises
+        ------
+        SubjectError
+            If it is not one array of real numbers for each parameter.
+        """
+        return one_for_each(self.grads(), self.parameters)
+
     def explain(self, worst: Sequence[Entry]) -> list[Finding]:
         """What the subject itself can say of its worst entries; called where a check ends badly."""
         return []
@@ -70,6 +91,44 @@ class Problem:
     def preserved(self) -> Preserved:
         """Everything as before at the end, whatever happens inside."""
         return Preserved(self)
+
+
+def require_problem(adapted: Any) -> Problem:
+    """What an adapter returned, if it is what a check works on.
+
+    Raises
+    ------
+    SubjectError
+        If it is something else.
+    """
+    if not isinstance(adapted, Problem):
+        raise SubjectError(
+            f"an adapter returned a {type(adapted).__name__}: it must return a Problem, or None"
+            " where the subject is none of its kind"
+        )
+    return adapted
+
+
+def _require_parameters(parameters: Any) -> None:
+    """Refuse what an adapter of somebody's own may take for parameters."""
+    if not isinstance(parameters, Sequence) or not parameters:
+        what = "empty" if isinstance(parameters, Sequence) else f"a {type(parameters).__name__}"
+        raise SubjectError(
+            f"parameters of the problem is {what}, so there is nothing to move: it must be a list"
+            " with a Parameter(name, array) for each block"
+        )
+    for parameter in parameters:
+        if not isinstance(parameter, Parameter):
+            raise SubjectError(
+                f"parameters of the problem holds a {type(parameter).__name__}: wrap each array,"
+                " Parameter(name, array), so that reports can name it"
+            )
+        if type(parameter) is Parameter and not parameter.array.flags.writeable:
+            raise SubjectError(
+                f"parameter {parameter.name} is read-only, so it cannot be moved in place: hand out"
+                " the array that the loss reads, or a copy that loss() takes over and put_back"
+                " writes back"
+            )
 
 
 class Preserved:

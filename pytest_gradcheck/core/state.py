@@ -30,6 +30,7 @@ from .put_back import (
 )
 
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None), np.float64, np.float32})
 _FOREIGN = """
 _io _pytest _thread asyncio builtins concurrent io jax jaxlib keras logging multiprocessing numpy
@@ -61,6 +62,7 @@ class State:
         kept: Any = None,
     ) -> None:
         self._seen: set[int] = {id(array) for array in parameters}
+        self._classes: set[int] = set()
         self._alive: list[Any] = []  # so that no id is used twice during the walk
         self._attributes: list[tuple[str, Any, dict[str, Any]]] = []
         self._dicts: list[tuple[str, dict[Any, Any], dict[Any, Any]]] = []
@@ -85,7 +87,7 @@ class State:
         if isinstance(value, np.ndarray):
             if value.flags.writeable and value.dtype != object:
                 self._arrays.append((name, value, (layout_of(value), value.copy(order="K"))))
-        elif isinstance(value, (np.random.Generator, np.random.RandomState, random.Random)):
+        elif isinstance(value, GENERATORS):
             self._generators.append((name, value, state_of(value)))
         elif isinstance(value, FUNCTIONS):
             return [(path, held, is_root) for path, held in held_by_function(name, value)]
@@ -102,8 +104,27 @@ class State:
         elif is_walkable(value):
             found = attributes(value)
             self._attributes.append((name, value, found))
-            return [(f"{name}.{key}", held, False) for key, held in found.items()]
+            return [
+                *((f"{name}.{key}", held, False) for key, held in found.items()),
+                *((path, held, True) for path, held in self._of_classes(type(value))),
+            ]
         return []
+
+    def _of_classes(self, kind: type) -> Iterator[tuple[str, Any]]:
+        """What the user's own classes hold for all their objects, and draw from in their methods.
+
+        Theirs, as in a closure: a class's list or counter is not put back, a generator is.
+        """
+        for cls in kind.__mro__:
+            if id(cls) in self._classes or is_foreign(cls):
+                continue
+            self._classes.add(id(cls))
+            for key, held in vars(cls).items():
+                if isinstance(held, types.FunctionType):
+                    pairs = held_by_function(key, held)
+                    yield from (pair for pair in pairs if isinstance(pair[1], GENERATORS))
+                elif not (key.startswith("__") and key.endswith("__")):
+                    yield f"{cls.__name__}.{key}", held
 
     def restore(self) -> None:
         """Put everything back as it was.
@@ -201,7 +222,11 @@ def is_walkable(value: Any) -> bool:
     """Whether `value` is an instance of a class whose attributes are the user's own affair."""
     if isinstance(value, (type, types.ModuleType, types.BuiltinFunctionType)):
         return False
-    return type(value).__module__.partition(".")[0] not in FOREIGN
+    return not is_foreign(type(value))
+
+
+def is_foreign(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] in FOREIGN
 
 
 def held_by_function(name: str, function: Any) -> Iterator[tuple[str, Any]]:
@@ -221,13 +246,21 @@ def held_by_function(name: str, function: Any) -> Iterator[tuple[str, Any]]:
             yield variable, cell.cell_contents
         except ValueError:  # not yet filled
             continue
-    for variable in code.co_names:
+    for variable in _names_in(code):
         value = function.__globals__.get(variable)
         is_foreign_function = isinstance(value, FUNCTIONS) and (
             getattr(value, "__module__", None) != function.__module__
         )
         if not is_foreign_function:
             yield variable, value
+
+
+def _names_in(code: types.CodeType) -> Iterator[str]:
+    """Global names that a function reads, in its lambdas and comprehensions, too."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _names_in(inner)
 
 
 def state_of(generator: Any) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import SubjectError
 
@@ -195,39 +194,3 @@ def _match_names(
         problems.append(
             f"gradients{where} without a parameter: " + ", ".join(repr(key) for key in extra)
         )
-
-
-def as_gradient(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A copy of one claimed gradient, floating-point, in the shape of its parameter.
-
-    Raises
-    ------
-    SubjectError
-        If it is missing, not real-valued, or of another shape.
-    """
-    if value is None:
-        raise SubjectError(
-            f"grads[{name}] is None: no gradient was written. If it is zero, say so with an"
-            " array of zeros; if the parameter is not trained, keep it out of params."
-        )
-    try:
-        array = np.asarray(value)
-    except Exception as error:  # an object may refuse in any way it likes
-        raise SubjectError(
-            f"grads[{name}] is of type {type(value).__name__}, of which NumPy makes no array"
-            f" ({type(error).__name__}: {error}): a gradient has one real number for each entry of"
-            " its parameter"
-        ) from error
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise SubjectError(
-            f"grads[{name}] is a masked array with entries masked, so their gradient is not said;"
-            " where it is zero, hand out .filled(0)"
-        )
-    if array.dtype.kind not in "fiu":
-        raise SubjectError(f"grads[{name}] is of dtype {array.dtype}: a gradient has real numbers")
-    if array.shape != shape and not (array.size == 1 and shape == ()):
-        raise SubjectError(
-            f"grads[{name}] has shape {array.shape}, the parameter {shape}: each entry of a"
-            " gradient belongs to one entry of its parameter, so nothing is broadcast or reshaped"
-        )
-    return np.array(array.reshape(shape), dtype=None if array.dtype.kind == "f" else np.float64)

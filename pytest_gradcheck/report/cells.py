@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 SPELT = {
     "±": "+-",
@@ -82,6 +83,15 @@ def faint(spans: Line) -> Line:
 def harmless(text: str) -> str:
     """Text by others with all that is invisible, or would steer a terminal, written out."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+
+
+def all_harmless(value: Any) -> Any:
+    """The same of every text in plain data, such as a record; lines stay lines."""
+    if isinstance(value, str):
+        return value if value.isprintable() else "\n".join(map(harmless, value.split("\n")))
+    if isinstance(value, dict):
+        return {key: all_harmless(item) for key, item in value.items()}
+    return [all_harmless(item) for item in value] if isinstance(value, list) else value
 
 
 def spelt(text: str, encoding: str | None) -> str:

@@ -11,6 +11,8 @@ def mistake_in(path: Path) -> str | None:
     """Why nothing can be written to `path`, or None; missing folders are made."""
     if path.is_dir():
         return "is a folder; name a file in it"
+    if path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
+        return "is no ordinary file; name one that is, or a new one"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -28,6 +30,7 @@ def write(path: Path, text: str) -> None:
     OSError
         If it cannot be written.
     """
+    path = Path(os.path.realpath(path))  # what a link points to is written, and the link stays
     path.parent.mkdir(parents=True, exist_ok=True)  # a test may have tidied up
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:32]}-", dir=path.parent)
     try:

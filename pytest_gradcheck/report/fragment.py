@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from .cells import all_harmless
 from .heat import Heat
 from .pictures import label_of
 from .record import Number, Record, number
@@ -21,6 +22,7 @@ ROWS = 10
 
 def fragment(record: Record) -> str:
     """Verdict, findings, parameters, worst entries and heat maps of one check."""
+    record = all_harmless(record)
     findings = "".join(
         f"<li><b>{escape(f['name'])}</b>: {escape(f['message'])}</li>" for f in record["findings"]
     )

@@ -1,13 +1,15 @@
 """Random problems by Hypothesis, as many as asked for: ``--examples 100000`` for the long run.
 
 Structures of parameters of every kind (nested, empty, of any layout, precision and container) with
-right and wrong gradients and random settings; random values of settings as ini files have them.
+right and wrong gradients and random settings; random values of settings; markers, ini files, TOML
+and command lines of pytest, of which an example is a whole run.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
@@ -17,7 +19,7 @@ from pathlib import Path
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fuzzing import SETTINGS, cases, examined, parsed, written
+from fuzzing import RUNS, SETTINGS, cases, examined, outcome, parsed, written
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from tables import parser, publish, table, versions
@@ -50,6 +52,7 @@ def main() -> None:
 
         noted("structures", run)
 
+    folder = Path(tempfile.mkdtemp()) / "run"
     began, done = time.perf_counter(), 0
     while done < given_options.examples:
         count = min(BATCH, given_options.examples - done)
@@ -60,7 +63,11 @@ def main() -> None:
             suppress_health_check=list(HealthCheck),
         )
         number = seed(given_options.seed + done)
-        if done // BATCH % 10 == 9:
+        if done // BATCH % 40 == 3:
+            number(
+                how(given(RUNS)(lambda r: noted("runs of pytest", lambda: outcome(folder, **r))))
+            )()
+        elif done // BATCH % 10 == 9:
             number(how(given(written())(lambda w: noted("settings", lambda: parsed(w)))))()
         else:
             number(how(given(cases(), SETTINGS, factors, st.booleans())(structures)))()
@@ -69,7 +76,7 @@ def main() -> None:
     seconds = time.perf_counter() - began
     for failure, times in failures.most_common(20):
         print(times, failure)
-    kinds = ("structures", "settings")
+    kinds = ("structures", "settings", "runs of pytest")
     total = sum(counts[kind] for kind in kinds)
     rows = [(kind, number) for kind, number in counts.most_common()]
     text = "\n\n".join(
@@ -79,7 +86,7 @@ def main() -> None:
             table(["", "examples"], rows),
             "A failure is an exception that is no clear error, a changed parameter, a right"
             " gradient that fails (not by one step, which is taken at its word) or a wrong one that"
-            " does not."
+            " does not; of pytest, a run that neither runs its tests nor says what is wrong."
             f" {total / seconds:.0f} examples a second. {versions('numpy', 'hypothesis')}.",
         ]
     )
