@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,10 @@ from pytest_gradcheck.adapters.torch import adapt  # noqa: E402
 from pytest_gradcheck.adapters.torch.tensors import Elsewhere, Tensors  # noqa: E402
 from pytest_gradcheck.adapters.torch.wide import Wide  # noqa: E402
 from pytest_gradcheck.settings import Settings  # noqa: E402
+
+# What torch loads at its first compilation must not come with an inner run of pytest, which drops
+# from `sys.modules` what it loaded, and cannot be loaded twice.
+importlib.import_module("torch._dynamo")
 
 nn, F = torch.nn, torch.nn.functional
 

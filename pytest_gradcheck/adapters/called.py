@@ -29,6 +29,9 @@ class Called:
     grads : callable or None
         The gradient by hand, ``grads(params, *args)``, where the framework's own is not what is
         claimed.
+    eps : float
+        Spacing at 1 of the narrowest numbers that `subject` computes with, where that is coarser
+        than those of what is moved.
     """
 
     subject: Any
@@ -36,6 +39,7 @@ class Called:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     params: Any = None
     grads: Any = None
+    eps: float = 0.0
 
     def require_callable(self) -> None:
         """Refuse what cannot be called.

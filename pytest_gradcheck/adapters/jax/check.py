@@ -54,7 +54,7 @@ def places_of(asked: Called, args: tuple[Any, ...], settings: Settings) -> TwoPl
         labels=[label for label, _, _ in functions],
         own=[Place(w, own, constant, wide=False) for _, w, constant in functions],
         wide=wide,
-        eps=max(float(jnp.finfo(leaf.dtype).eps) for leaf in leaves),
+        eps=max(asked.eps, *(float(jnp.finfo(leaf.dtype).eps) for leaf in leaves)),
         settings=settings,
         title=call.title,
         roots=[("loss", asked.subject)] if inspect.isfunction(asked.subject) else [],

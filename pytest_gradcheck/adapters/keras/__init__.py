@@ -19,6 +19,7 @@ from ...core.state import FUNCTIONS, held_by_function
 from ...errors import SubjectError
 from ...settings import Settings
 from ..called import Called, positional_names
+from ..outputs import BITS
 
 keras: Any = importlib.import_module("keras")
 
@@ -51,7 +52,7 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem | 
     if backend not in ("tensorflow", "jax", "torch"):
         raise SubjectError(f"Keras runs on {backend!r}, which computes no gradients")
     values = {name: _copied(variable, backend) for name, variable in function.variables.items()}
-    stateless = Called(function, kwargs=values)
+    stateless = Called(function, kwargs=values, eps=_computed(layer))
     adapter = importlib.import_module(f"...adapters.{backend}", __package__)
     asked = replace(settings, wrt=settings.wrt or tuple(names))
     if backend == "jax":  # there Keras itself turns every float64 into float32
@@ -70,6 +71,12 @@ def _layer_of(function: Any) -> Any:
         if isinstance(candidate, keras.layers.Layer):
             return candidate
     return None
+
+
+def _computed(layer: Any) -> float:
+    """Spacing at 1 of the narrowest numbers that a layer, or one inside it, computes with."""
+    names = {each.compute_dtype for each in layer._flatten_layers()}
+    return max((2.0 ** (1 - BITS[name]) for name in names if name in BITS), default=0.0)
 
 
 def _copied(variable: Any, backend: str) -> Any:

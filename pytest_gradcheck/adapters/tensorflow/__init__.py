@@ -135,7 +135,7 @@ def _places(asked: Called, args: tuple[Any, ...], settings: Settings) -> TwoPlac
         labels=[label for label, _ in functions],
         own=[TracedPlace(function, own) for _, function in functions],
         wide=[] if copies is None else [TracedPlace(function, copies) for _, function in functions],
-        eps=max(_eps(leaf) for leaf in leaves),
+        eps=max(asked.eps, *(_eps(leaf) for leaf in leaves)),
         settings=settings,
         title=asked.title,
         roots=[("loss", asked.subject), ("args", args), ("tf.random", seeds), *state.generators],

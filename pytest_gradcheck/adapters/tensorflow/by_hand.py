@@ -14,6 +14,7 @@ from ...core.problem import Problem
 from ...core.structure import flatten, is_branch, rebuild
 from ...settings import Settings
 from .. import functions, hooks
+from ..blocks import accepts
 from ..functions import Functions
 from .traced import is_tensor, is_variable, tf
 
@@ -40,7 +41,9 @@ def _params_of(subject: Any, settings: Settings) -> Any:
     if not hasattr(subject, names.get("loss", "loss")):
         return None
     value = getattr(subject, names.get("params", "params"), None)
-    return value() if callable(value) and not is_tensor(value) else value
+    if callable(value) and not is_tensor(value):
+        return value() if accepts(value, ()) else None
+    return value
 
 
 def as_numpy(tree: Any) -> Any:

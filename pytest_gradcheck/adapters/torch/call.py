@@ -73,7 +73,7 @@ class Call:
     """
 
     def __init__(self, asked: Called, args: tuple[Any, ...], wrt: tuple[str, ...] = ()) -> None:
-        self.function, self.loss = asked.subject, asked.loss
+        self.function, self.loss, self.eps = asked.subject, asked.loss, asked.eps
         self.module = module_of(asked.subject)
         self.names: list[str] = []
         self.tensors: list[Any] = []

@@ -166,7 +166,8 @@ class Reverse:
 
     @property
     def _eps(self) -> float:
-        eps = max(float(torch.finfo(t.dtype).eps) for t in self.call.tensors)
+        own = (float(torch.finfo(t.dtype).eps) for t in self.call.tensors)
+        eps = max(self.call.eps, *own)
         on_cuda = any(t.device.type == "cuda" for t in self.call.tensors)
         cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
         return max(eps, TF32) if on_cuda and (cuda.allow_tf32 or cudnn.allow_tf32) else eps
