@@ -454,7 +454,7 @@ def calls_of(again: Arrays | None = None, moved: Arrays | None = None) -> Any:
 
     return SimpleNamespace(
         again=lambda: flat(again),
-        moved=lambda: flat(moved),
+        moved=lambda far=None: flat(moved),
         follows=lambda name: True,
         nearby=lambda: None,
         without=lambda sample: None,

@@ -123,7 +123,7 @@ def test_exit_status_is_the_verdict(words: list[str], status: int) -> None:
         (["nets.sub:net"], "there is no module 'nets.sub'"),
         (["nets:nope"], "nets has no 'nope'; it has Mlp"),
         (["faulty:net"], "No module named 'there_is_no_such_module'"),
-        (["nets:three"], "float has no 'loss'"),
+        (["nets:three"], "got a float, which is nothing"),
         (["nets:needy"], "needy(a, b) needs arguments: name them after --args"),
         (["nets:Needy"], "Needy needs arguments to make an object"),
         (["nets:f", "--args", "nets:X"], "got the function f"),

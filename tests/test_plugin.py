@@ -102,7 +102,7 @@ class TestReturnedObject:
             ("return ()", "returned an empty sequence"),
             ("return []", "returned an empty sequence"),
             ("return Mlp", "Mlp is a class"),
-            ("return (Mlp(), 3.0)", "float has no 'loss'"),
+            ("return (Mlp(), 3.0)", "got a float, which is nothing to"),
             ("return [None]", "got None"),
         ],
     )

@@ -56,7 +56,7 @@ class TestWidth:
     ) -> None:
         monkeypatch.setenv("COLUMNS", "80")
         lines = failure(run("def test_three(gradcheck):\n    gradcheck(3.0)").outlines)
-        assert lines[0].startswith("E   ERROR  float has no 'loss'")
+        assert lines[0].startswith("E   ERROR  got a float, which is nothing to check")
         assert len(lines) > 2 and max(map(len, lines)) <= 80
 
 

@@ -28,6 +28,7 @@ def by_entry(
     """The gradient as measured: in float64 where possible, at a second point where needed."""
     asked = point.loss
     moved, point = in_float64(problem, point, settings, state)
+    saved.watch(moved.parameters)
     point.loss.many = strategy(problem, moved, point, settings)
     blocks, kinked = _measure(moved, point, settings, seed)
     require_reach([b for b in blocks if b.claimed.any() and not b.numeric.any()], point)

@@ -33,6 +33,7 @@ def by_probe(
     """The gradient as measured: in float64 where possible, at a second point where needed."""
     asked = point.loss
     moved, point = in_float64(problem, point, settings, state)
+    saved.watch(moved.parameters)
     origin = [saved.origin(parameter) for parameter in moved.parameters]
     helpers = workers(problem, moved, point, settings, evaluations=TYPICAL)
     probing = _probe(moved, point, origin, settings, seed, helpers)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import SubjectError
 from .gradients import one_for_each
 from .parameters import Array, Parameter
+from .put_back import Layout
 from .result import Entry, Finding
 from .state import State
 from .structure import flatten
@@ -170,7 +171,7 @@ class Preserved:
             return
         disturbed = []
         if isinstance(error, Exception) and not isinstance(error, SubjectError):
-            disturbed = self._exact.disturbed() + self._misplaced()
+            disturbed = self.saved.disturbed() + self._misplaced()
         try:
             if self._put_back is not None:
                 self._put_back()
@@ -219,6 +220,12 @@ class Saved:
         self.parameters = parameters
         self._layouts = [p.layout for p in parameters]
         self._values = [p.save() for p in parameters]
+        self._copies: list[tuple[Parameter, Layout]] = []
+
+    def watch(self, parameters: Sequence[Parameter]) -> None:
+        """Look at those as well that stand in for the parameters during the check."""
+        own = {id(p) for p in self.parameters}
+        self._copies = [(p, p.layout) for p in parameters if id(p) not in own]
 
     def restore(self) -> None:
         """Put every parameter back; one that cannot be does not keep the rest from it."""
@@ -236,7 +243,8 @@ class Saved:
     def disturbed(self) -> list[str]:
         """How shapes, dtypes and the like are no longer as they were."""
         found = []
-        for parameter, before in zip(self.parameters, self._layouts, strict=True):
+        own = zip(self.parameters, self._layouts, strict=True)
+        for parameter, before in [*own, *self._copies]:
             pairs = zip(before._asdict().items(), parameter.layout, strict=True)
             found += [f"{parameter.name}: {k} {a} -> {b}" for (k, a), b in pairs if a != b]
         return found

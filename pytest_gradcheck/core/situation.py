@@ -64,10 +64,11 @@ class Situation:
         finally:
             self.saved.restore()
 
-    def moved(self) -> list[Array] | None:
+    def moved(self, far: float | None = None) -> list[Array] | None:
         """The same after a small move; None where the loss is linear along it, or not finite."""
+        far = self._far if far is None else far
         try:
-            start, middle, end = (self._loss_at(far * self._far) for far in (0.0, 0.5, 1.0))
+            start, middle, end = (self._loss_at(part * far) for part in (0.0, 0.5, 1.0))
             if not self._is_bend(end - 2 * middle + start, (start, middle, end)):
                 return None
             return self.point.claim()  # where it differs, wherever on the way the bend lies

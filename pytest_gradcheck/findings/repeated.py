@@ -16,6 +16,8 @@ ROUNDING = 1e-12
 """Relative difference of two gradients that are the same but for the order of additions."""
 FEW = 2
 """Different magnitudes of what may well stay the same when parameters move: signs, clipped ends."""
+FAR = 0.1
+"""A move after which a gradient of three digits is another one."""
 ASKED = 3
 """Parameters up to which it is measured, by four evaluations each, that the gradient does move."""
 SINGLE = 1e-5
@@ -58,8 +60,10 @@ def stale(scene: Scene) -> Iterator[Finding]:
     moved = scene.calls.moved() if asked and scene.calls is not None else None
     if moved is None:
         return
-    live = [(e, there) for e, there in zip(scene.all, moved, strict=True) if e.claimed.any()]
-    members = [e for e, there in live if np.array_equal(e.claimed, there)]
+    live = [e for e in scene.all if e.claimed.any()]
+    members = _unmoved(scene, live, moved)
+    if members and scene.calls is not None:  # few digits are the same after a small move
+        members = _unmoved(scene, members, scene.calls.moved(FAR))
     if len(members) < len(live):
         members = _of_some(scene, members)
     values = np.concatenate([np.abs(e.claimed) for e in members] or [np.zeros(0)])
@@ -73,6 +77,20 @@ def stale(scene: Scene) -> Iterator[Finding]:
             " from what the forward pass of that call left",
             {},
         )
+
+
+def _unmoved(
+    scene: Scene, members: Sequence[Evidence], moved: Sequence[Array] | None
+) -> list[Evidence]:
+    """Those whose gradient is the same elsewhere, as far as it could be computed there."""
+    if moved is None:
+        return list(members)
+    same = {
+        e.name
+        for e, there in zip(scene.all, moved, strict=True)
+        if np.array_equal(e.claimed, there)
+    }
+    return [e for e in members if e.name in same]
 
 
 def _of_some(scene: Scene, constant: Sequence[Evidence]) -> list[Evidence]:

@@ -26,8 +26,8 @@ class Calls(Protocol):
         """Gradients of a second call at the same parameters, flat; None if there can be none."""
         ...
 
-    def moved(self) -> list[Array] | None:
-        """Gradients after all parameters were moved by two thousandths of their size.
+    def moved(self, far: float | None = None) -> list[Array] | None:
+        """Gradients after all parameters were moved by so much of their size, or little.
 
         None if there can be none, or if the loss is linear along that move, so that even a right
         gradient would stay the same.
