@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sys
 import warnings
 from collections import OrderedDict, namedtuple
 from contextlib import redirect_stderr, redirect_stdout
@@ -354,7 +355,7 @@ def outcome(folder: Path, *, mark: str = "", ini: str = "", toml: str = "", line
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     marker = f"pytestmark = pytest.mark.gradcheck({mark})" if mark else ""
-    (folder / "test_inner.py").write_text(MODULE.format(marks=marker), "utf-8")
+    (folder / "test_configured.py").write_text(MODULE.format(marks=marker), "utf-8")
     if toml:
         (folder / "pyproject.toml").write_text(f"{TABLE}\n{toml}", "utf-8")
     else:
@@ -366,7 +367,8 @@ def outcome(folder: Path, *, mark: str = "", ini: str = "", toml: str = "", line
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         patch.chdir(folder)
         with redirect_stdout(said), redirect_stderr(said):
-            status = pytest.main(["--rootdir", str(folder), *plain, *line, "test_inner.py"])
+            status = pytest.main(["--rootdir", str(folder), *plain, *line, "test_configured.py"])
+    sys.modules.pop("test_configured", None)  # the next run has another one of that name
     text = said.getvalue()
     allowed = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR}
     assert status in allowed, text

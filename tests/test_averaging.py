@@ -10,6 +10,7 @@ import pytest
 
 from pytest_gradcheck import Result, check
 from pytest_gradcheck.core.differences import Derivative, derivative
+from pytest_gradcheck.core.directions import Bound, Directions
 from pytest_gradcheck.core.ladder import Ladder
 
 DECIDED = 1e-5
@@ -68,6 +69,40 @@ def test_rounding_of_large_parameters_is_no_noise_of_the_others() -> None:
         params={"a": np.full(2, 1e12), "b": np.array([0.7])},
     )
     require_decided(result)
+
+
+@pytest.mark.parametrize("seed", [1, 4, 5])
+def test_an_entry_far_below_the_others_is_not_lost_where_the_loss_is_flat(seed: int) -> None:
+    size = 1e-9
+    rng = np.random.default_rng(seed)
+    x = size * rng.uniform(-1, 1, 30)
+    c = 1e3 * rng.standard_normal(30)
+    result = check(
+        loss=lambda x: float(np.float32(c @ np.tanh(x / size) + 5e3)),
+        grads=lambda x: c / size / np.cosh(x / size) ** 2,
+        params=x,
+    )
+    assert result.status == "pass"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_steps_that_say_nothing_bear_out_no_other(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """A step of `eps` is blind here; in the entry that is zero it looks alike on both sides."""
+    loose = Bound(norm=1e-3, contradicts=False, noisy=True)
+    monkeypatch.setattr(Directions, "bound", lambda *_, **__: loose)
+    size = 1e-9
+    x = size * np.random.default_rng(0).uniform(0.2, 0.9, 30)
+    c = np.ones(30)
+    x[7], c[7] = 0.0, 0.1
+    result = check(
+        loss=lambda x: float(c @ np.tanh(x / size)),
+        grads=lambda x: c / size / np.cosh(x / size) ** 2,
+        params=x,
+        seed=seed,
+    )
+    assert result.status == "pass"
 
 
 def test_noise_is_averaged_in_a_small_domain() -> None:

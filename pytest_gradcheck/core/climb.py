@@ -71,11 +71,12 @@ class Climb:
         return float(steps(np.array(self.axis.origin), self.eps))
 
     def measure(self, points: int = MANY) -> Derivative:
-        """The derivative, borne out at steps short beside the entry itself."""
+        """The derivative, borne out at steps short beside its parameter and the entry itself."""
         found = self._from(self.first, points)
-        short = SHORT * self.own
-        if short < self.first and not agrees_at(self.ladder, short, found):
-            found = self._from(short, points)
+        # an entry far below the others may leave steps so short that noise drowns what they say
+        for short in sorted({SHORT * self.scale, SHORT * self.own}, reverse=True):
+            if short < self.first and not agrees_at(self.ladder, short, found):
+                found = self._from(short, points)
         return found
 
     def _from(self, first: float, points: int) -> Derivative:

@@ -156,6 +156,8 @@ class Measurement:
         self._climb_entries(i, tried)
         error = np.abs(first - block.numeric)[tried]
         right = error <= (bars + block.uncertainty)[tried]
+        # an infinite bar, or a ladder that knows less than the step, bears nothing out
+        right &= np.isfinite(bars[tried]) & (block.uncertainty <= bars)[tried]
         if not (np.any(block.kinks[tried]) or block.jumps) and np.all(right):
             rest = block.unsettled()
             block.trust(rest[np.isfinite(bars[rest])], bars)
