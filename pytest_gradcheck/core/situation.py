@@ -77,17 +77,21 @@ class Situation:
         finally:
             self.saved.restore()
 
-    def follows(self, name: str) -> bool:
-        """Whether the slope of the loss in one parameter changes along that move."""
+    def followed(self, names: Sequence[str]) -> list[str]:
+        """Those in which the slope of the loss changes along that move."""
+        found = []
         try:
-            own = next(p for p in self.saved.parameters if p.name == name)
-            here, aside = self._loss_at(0.0), self._loss_at(0.0, aside=own)
-            there, beside = self._loss_at(self._far), self._loss_at(self._far, aside=own)
+            here, there = self._loss_at(0.0), self._loss_at(self._far)
+            for own in (p for p in self.saved.parameters if p.name in names):
+                aside, beside = self._loss_at(0.0, aside=own), self._loss_at(self._far, aside=own)
+                losses = (here, aside, there, beside)
+                if self._is_bend(beside - there - aside + here, losses):
+                    found.append(own.name)
         except Exception:
-            return False
+            return []
         finally:
             self.saved.restore()
-        return self._is_bend(beside - there - aside + here, (here, aside, there, beside))
+        return found
 
     def nearby(self) -> list[list[Array]] | None:
         """The same a little to one side of the point, and to the other.

@@ -19,7 +19,7 @@ FEW = 2
 FAR = 0.1
 """A move after which a gradient of three digits is another one."""
 ASKED = 3
-"""Parameters up to which it is measured, by four evaluations each, that the gradient does move."""
+"""Parameters up to which it is measured, by two evaluations each, that the gradient does move."""
 SINGLE = 1e-5
 """The same for gradients in float32."""
 
@@ -97,8 +97,9 @@ def _of_some(scene: Scene, constant: Sequence[Evidence]) -> list[Evidence]:
     """Those, where other gradients do follow, that nothing else explains and that ought to."""
     unexplained = {e.name for e in scene.open}
     members = [e for e in constant if e.wrong and e.name in unexplained]
-    calls = scene.calls
-    return [e for i, e in enumerate(members) if i >= ASKED or (calls and calls.follows(e.name))]
+    asked = [e.name for e in members[:ASKED]]
+    followed = scene.calls.followed(asked) if asked and scene.calls is not None else []
+    return [e for e in members if e.name in followed or e.name not in asked]
 
 
 def _same(a: Array, b: Array) -> bool:

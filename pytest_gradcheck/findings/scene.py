@@ -34,8 +34,8 @@ class Calls(Protocol):
         """
         ...
 
-    def follows(self, name: str) -> bool:
-        """Whether the slope of the loss in a parameter changes along that move, as measured."""
+    def followed(self, names: Sequence[str]) -> list[str]:
+        """Parameters of these in which the slope of the loss changes along that move, measured."""
         ...
 
     def nearby(self) -> list[list[Array]] | None:
