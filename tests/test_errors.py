@@ -117,6 +117,7 @@ SUBJECTS: dict[str, tuple[Any, list[str]]] = {
         ["2 items", "gradient 1"],
     ),
     "params empty": (Holder({}), ["no parameter", "filled only later"]),
+    "params without entries": (Holder({"W": np.ones((0, 3))}), ["W", "has an entry", "by fit"]),
     "params None": (Holder(None), ["no parameter"]),
     "params all None": (Holder([None, None]), ["no parameter"]),
     "params hold themselves": (Holder(holding_itself()), ["nested", "hold itself"]),

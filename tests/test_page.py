@@ -71,7 +71,7 @@ class TestContents:
     @pytest.mark.parametrize(
         "subject",
         [
-            Holder({"x": np.ones((0, 3))}),
+            Holder({"x": np.ones((0, 3)), "y": np.ones(2)}),
             Holder(np.array(2.0)),
             Holder({f"p{i}": np.ones(2) for i in range(100)}),
             Mlp(W1=np.nan),

@@ -471,3 +471,14 @@ def test_how_far_a_block_is_wrong_throughout_is_known_by_all_that_was_read_of_it
     block = next(block for block in probe(network).blocks if block.name == "W2")
     assert block.relative_error - block.uncertainty <= error <= block.bound
     assert block.bound < 5 * block.relative_error  # of three readings alone, 16 times as much
+
+
+def test_no_relative_error_is_above_one() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        x, claim = rng.standard_normal((2, 5000))
+        result = check(
+            loss=lambda x: float(x @ x), grads=lambda _, c=claim: c, params=x, mode="probe"
+        )
+        assert result.status == "fail"
+        assert 0.1 < result.relative_error <= 1.0

@@ -253,7 +253,7 @@ def walk(tree: Any) -> list[Any]:
             Holder({"a": np.float64(0.5), "W": np.ones((2, 2), np.float32)}),
             {"tol": np.float32(1e-6)},
         ),
-        (Holder(np.zeros((0, 2))), {"eps": np.float64(1e-6)}),
+        (Holder({"a": np.zeros((0, 2)), "b": np.ones(2)}), {"eps": np.float64(1e-6)}),
     ],
     ids=["pass", "fail", "not finite", "NumPy scalars", "empty"],
 )

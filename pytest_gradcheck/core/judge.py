@@ -44,7 +44,7 @@ class Interval:
         """From the norm of an error and what it is relative to: at most 1, by definition."""
         if scale == 0:
             return cls(0.0, 0.0, 0.0 if most == 0 else math.inf)
-        low, high = least / scale, min(most / scale, max(1.0, error / scale))
+        low, high = min(least / scale, 1.0), min(most / scale, 1.0)
         return cls(low, min(max(error / scale, low), high), high)
 
     @property

@@ -130,6 +130,12 @@ def _require_parameters(parameters: Any) -> None:
                 " the array that the loss reads, or a copy that loss() takes over and put_back"
                 " writes back"
             )
+    if not any(parameter.size for parameter in parameters):
+        names = ", ".join(parameter.name for parameter in parameters)
+        raise SubjectError(
+            f"{names}: no parameter has an entry, so nothing can be checked; are they filled only"
+            " later (by a first forward pass, by fit)?"
+        )
 
 
 class Preserved:
