@@ -223,7 +223,7 @@ class TestStudy:
     @pytest.mark.parametrize(
         "subject",
         [
-            Holder(np.zeros((0, 2))),
+            Holder({"a": np.zeros((0, 2)), "b": np.ones(2)}),
             Holder(np.array(3.0)),
             Wrong(np.array([np.nan])),
             Wrong(np.array([np.inf, 1])),

@@ -75,7 +75,7 @@ class TestPlot:
         "params",
         [
             np.array(1.0),
-            np.ones((0, 2)),
+            {"a": np.ones((0, 2)), "b": np.ones(2)},
             {f"p{i}": np.ones((2, 2)) for i in range(20)},
             {NASTY: 1.0},
         ],
