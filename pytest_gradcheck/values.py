@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import SettingsError
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
 HOOKS = ("params", "grads", "loss", "losses", "backward", "set_params")
 
 
-@dataclass(frozen=True)
 class Offered:
     """An executor for a whole suite, made when first needed: used where possible and worth it."""
 
-    get: Callable[[], Executor]
+    def __init__(self, get: Callable[[], Executor]) -> None:
+        self.get = get
 
 
 def positive(name: str, value: Any, upper: float) -> float:
