@@ -279,8 +279,8 @@ def test_it(request, way):
 
 
 def marks() -> Any:
-    """Markers as source code: any names with values of any type."""
-    names = st.one_of(st.sampled_from(NAMES), st.sampled_from(["loss", "self", "tolerance", "x"]))
+    """Markers as source code: any names that a mark can be called with, values of any type."""
+    names = st.one_of(st.sampled_from(NAMES), st.sampled_from(["loss", "cls", "tolerance", "x"]))
     pairs = st.dictionaries(names, st.sampled_from(OBJECTS), min_size=1, max_size=3)
     given = st.lists(st.sampled_from(OBJECTS), max_size=1)
     return st.builds(
