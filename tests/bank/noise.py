@@ -1,7 +1,7 @@
 """Losses with noise inside: iterative solvers stopped early, adaptive rules, random jitter.
 
-The exact gradient is that of the solution, not of the iterate; where stopping early makes a
-smooth difference between the two, it is measured and is part of `exact_error`.
+The gradient is that of the iterate, which is what the loss is made of; how far that of the solution
+lies from it is part of `exact_error`.
 """
 
 from __future__ import annotations
