@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, namedtuple
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from models import Holder, Mlp, X, Y, frozen, slope, transform, value
 
 from pytest_gradcheck import SubjectError, check
+from pytest_gradcheck.core import measure
 
 Layer = namedtuple("Layer", ["W", "b"])
 
@@ -228,6 +230,17 @@ def test_a_float32_loss_value_still_shows_a_wrong_gradient() -> None:
     model = Holder({"W": array(2, 3)}, factor=1.5)
     model.loss = lambda: np.float32(value(model.params))  # type: ignore[method-assign]
     assert check(model).status == "fail"
+
+
+def test_many_float16_parameters_that_stay_float16_are_measured_by_steps_that_they_can_make(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measure, "BUDGET", 30)
+    monkeypatch.setattr(measure, "BUDGET_PER_ENTRY", 0)
+    holder = Holder(MappingProxyType({"W": array(4, 5).astype(np.float16)}))
+    result = check(holder, mode="exhaustive")
+    assert result.status != "fail" and math.isfinite(result.relative_error)
+    assert check(Holder(holder.params, factor=1.5), mode="exhaustive").status == "fail"
 
 
 def test_float32_parameters_of_an_object_are_measured_in_float64() -> None:

@@ -34,9 +34,9 @@ class Quotients:
 
     @property
     def values(self) -> Array:
-        """The difference quotients; NaN where the step was lost in the parameter's resolution."""
+        """The difference quotients."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.width > 0, (self.plus - self.minus) / self.width, np.nan)
+            return (self.plus - self.minus) / self.width
 
 
 def steps(values: Array, eps: float) -> Array:
@@ -45,9 +45,12 @@ def steps(values: Array, eps: float) -> Array:
 
 
 def central_quotients(parameter: Parameter, loss: Loss, eps: float) -> Quotients:
-    """``(J(theta_i + h) - J(theta_i - h)) / 2h`` for every entry i: two evaluations each."""
+    """``(J(theta_i + h) - J(theta_i - h)) / 2h`` for every entry i: two evaluations each.
+
+    A step that the precision of the parameter would swallow is as long as it takes.
+    """
     theta = parameter.read()
-    h = steps(theta, eps)
+    h = steps(theta, max(eps, parameter.eps))
     up, down = parameter.round(theta + h), parameter.round(theta - h)
     plus = losses_at(parameter, loss, theta, up)
     return Quotients(plus, losses_at(parameter, loss, theta, down), up - down)
@@ -56,7 +59,7 @@ def central_quotients(parameter: Parameter, loss: Loss, eps: float) -> Quotients
 def forward_quotients(parameter: Parameter, loss: Loss, eps: float, base: float) -> Quotients:
     """``(J(theta_i + h) - J(theta)) / h`` for every entry i: one evaluation each."""
     theta = parameter.read()
-    up = parameter.round(theta + steps(theta, eps))
+    up = parameter.round(theta + steps(theta, max(eps, parameter.eps)))
     plus = losses_at(parameter, loss, theta, up)
     return Quotients(plus, np.full_like(plus, base), up - theta)
 

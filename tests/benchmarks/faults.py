@@ -8,6 +8,7 @@ and the error says what is wrong.  Interrupts at every line of the package come 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from collections import Counter
@@ -84,6 +85,8 @@ def main() -> None:
     given = options.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()  # JAX logs what callbacks raise
+    # a shell hands a process in the background no Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tally = Tally()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         for subject in given.subjects:
@@ -91,7 +94,7 @@ def main() -> None:
             if subject in INTERRUPTED:
                 every_line(tally, subject)
             print(subject, sum(tally.injected.values()), len(tally.found), flush=True)
-    for line in tally.found[:100]:
+    for line in sorted(tally.found, key=lambda line: "changed: " not in line)[:100]:
         print(line)
     columns = [*MODES, "executor", "any line"]
     rows = [
