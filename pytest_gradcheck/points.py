@@ -36,6 +36,7 @@ BLIND = ("zero-gradient", "tiny-gradient", "near-zero-parameters")
 Adapt = Callable[[Any], Problem]
 
 
+@np.errstate()  # back to what it was, whatever the subject's code does to it
 def check_points(
     adapt: Adapt, subject: Any, settings: Settings, *, seed: int = 0, explain: Explain | None = None
 ) -> Result:

@@ -35,8 +35,9 @@ def require(subject: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("subject", QUICK)
+@pytest.mark.parametrize("subject", [*QUICK, "torch, float32"])
 def test_each_kind_of_fault_at_the_first_calls_of_a_plain_check(subject: str, kind: str) -> None:
+    require(subject)
     found = {at: fault(subject, "plain", kind, at) for at in range(1, 6)}
     assert not any(found.values()), found
 

@@ -67,7 +67,7 @@ def run_check(
     mode = _mode(problem, settings)
     seed = settings.seed if settings.seed is not None else seed
     kept = problem.preserved()
-    with kept, kept as (state, saved), np.errstate():
+    with kept, kept as (state, saved):
         point = inspect_point(problem, settings, state, saved)
         findings = list(problem.notes)
         if point.held and settings.freeze_rng == "auto":
