@@ -13,6 +13,7 @@ import importlib.util
 import os
 import random
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -92,6 +93,8 @@ NEEDY = ("VariableInserter", "VariableReplacer")
 """Operators that want to be told names."""
 NOT_MET = 99
 """Exit status of a process in which the mutant was not what the tests imported."""
+SAID = Path(tempfile.mkdtemp()) / "said.txt"
+"""What the last tests said."""
 LIMIT = 400
 """Seconds after which a mutant counts as killed: it does not end."""
 
@@ -149,9 +152,9 @@ def killed(name: str, path: Path, source: str, tests: list[str]) -> bool:
     import signal
 
     signal.alarm(LIMIT)
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.dup2(null, 2)
+    said = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
     loader = Mutated(name, path, source)
     sys.meta_path.insert(0, loader)
     os.chdir(ROOT)
@@ -183,6 +186,7 @@ def main() -> None:
     chosen = random.Random(given.seed).sample(places, min(given.sample or len(places), len(places)))
     for module in {tuple(TESTS[module]): module for module, *_ in chosen}.values():
         if killed(f"pytest_gradcheck.{module}", *source_of(module), TESTS[module]):
+            print(SAID.read_text(encoding="utf-8")[-3000:])
             raise SystemExit(f"{module}: its tests fail without any mutation")
     tried, dead, equal, left = Counter[str](), Counter[str](), Counter[str](), []
     for module, name, which in chosen:
