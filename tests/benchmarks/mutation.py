@@ -152,6 +152,8 @@ def killed(name: str, path: Path, source: str, tests: list[str]) -> bool:
     import signal
 
     signal.alarm(LIMIT)
+    # a shell hands a process in the background no Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     said = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(said, 1)
     os.dup2(said, 2)
