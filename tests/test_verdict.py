@@ -330,3 +330,18 @@ def test_worse_errors_never_get_better_verdicts(tol: float | None, relative_erro
     chosen = merge({"tol": tol})
     ranks = [order.index(grade(r, chosen)) for r in (relative_error / 2, relative_error, 1.0)]
     assert ranks == sorted(ranks)
+
+
+def test_first_step_that_overflows_sets_no_goal() -> None:
+    """A column of 1e8 beside one of 1: at ``eps`` the loss is e^30, which is no slope to go by."""
+    X = np.array([[1.0, 3e8], [2.0, -2e8], [0.5, 1e8]])
+
+    def loss(beta: np.ndarray) -> float:
+        return float(np.sum(np.exp(X @ beta)))
+
+    def grads(beta: np.ndarray) -> np.ndarray:
+        return X.T @ np.exp(X @ beta)
+
+    result = check(loss=loss, grads=grads, params=np.array([0.3, 1e-9]))
+    assert result.status == "pass"
+    assert result.relative_error + result.uncertainty < 1e-7

@@ -237,18 +237,27 @@ class Measurement:
 
     def _climb(self, i: int, j: int) -> None:
         """Measure entry j of block i on a ladder of steps."""
-        block, climb = self.blocks[i], self._climber(i, j)
+        block, climb = self.blocks[i], self._climber(i, j, self.blocks[i].numeric[j])
         found = climb.measure()
+        if climb.target > self._target_beside(i, j, found.value):  # the first step was too long
+            climb = self._climber(i, j, found.value)
+            found = climb.measure()
         if self._doubtful(block, found, climb.claim) and climb.jumps(found):
             block.jumps += 1
             found = climb.across_jumps()
         self._note(i, j, climb, found)
 
-    def _climber(self, i: int, j: int) -> Climb:
+    def _target_beside(self, i: int, j: int, measured: float) -> float:
+        """Error bar aimed at for an entry that is about as large as measured.
+
+        Where it is far above the claim, no finer than that.
+        """
+        target, own = float(self._target(self.blocks[i].claimed)[j]), SETTLED * self.tol * measured
+        return max(target, abs(own)) if math.isfinite(own) else target
+
+    def _climber(self, i: int, j: int, measured: float) -> Climb:
         block, origin = self.blocks[i], self.origin[i]
-        target = float(self._target(block.claimed)[j])
-        if math.isfinite(block.numeric[j]):  # where it is far above the claim, no finer than that
-            target = max(target, SETTLED * self.tol * abs(float(block.numeric[j])))
+        target = self._target_beside(i, j, measured)
         climb = Climb(
             axis=Axis(self.loss, block.parameter, j, float(origin[j])),
             base=self.base,
@@ -308,7 +317,7 @@ class Measurement:
         bars = np.where(block.climbed, block.uncertainty, 0.0)
         for part in SHARPER:
             for j, points in points_for(bars, part * self.warn * block.scale, self._left):
-                climb = self._climber(i, j)
+                climb = self._climber(i, j, block.numeric[j])
                 found = climb.across_jumps(points) if block.jumps else climb.measure(points)
                 allowed = found.uncertainty + block.uncertainty[j]
                 agrees = not found.kink and abs(found.value - block.numeric[j]) <= allowed
