@@ -48,6 +48,8 @@ class Trial:
         are above the tolerance.
     entries, covered : int
         Entries measured, and those whose error bar holds the truth.
+    doubted : tuple of str
+        Parameters of which nothing can be said.
     """
 
     outcome: str
@@ -58,6 +60,7 @@ class Trial:
     beyond: float = 0.0
     entries: int = 0
     covered: int = 0
+    doubted: tuple[str, ...] = ()
 
     @property
     def flagged(self) -> bool:
@@ -76,7 +79,7 @@ def attempt(case: Case, claimed: Arrays) -> Trial:
         )
     except Exception as error:
         return Trial("raised", f"{type(error).__name__}: {error}".splitlines()[0][:120])
-    outcome, why = _outcome(result, case, claimed)
+    outcome, why, doubted = _outcome(result, case, claimed)
     return Trial(
         outcome,
         why,
@@ -86,23 +89,26 @@ def attempt(case: Case, claimed: Arrays) -> Trial:
         beyond=_beyond(result, case, claimed),
         entries=len(result.worst),
         covered=_covered(result, case),
+        doubted=doubted,
     )
 
 
-def _outcome(result: Result, case: Case, claimed: Arrays) -> tuple[str, str]:
+def _outcome(result: Result, case: Case, claimed: Arrays) -> tuple[str, str, tuple[str, ...]]:
     wrong = [f"{b.name} {b.status}" for b in result.blocks if b.status != "pass"]
     wrong += [f"{f.name} {', '.join(f.where)}" for f in result.findings if f.name in ALARMS]
     if wrong or result.status == "fail":
-        return "alarm", "; ".join(wrong) or "the whole vector"
+        return "alarm", "; ".join(wrong) or "the whole vector", ()
     if result.status == "pass":
-        return "clear", ""
+        return "clear", "", ()
     live = {k for k in case.exact if np.any(case.exact[k]) or np.any(claimed[k])}
     doubts = [f for f in result.findings if _unmeasurable(f) and live.intersection(f.where)]
     if doubts:
-        return "cannot say", "; ".join(f"{f.name} {', '.join(f.where)}" for f in doubts)
+        why = "; ".join(f"{f.name} {', '.join(f.where)}" for f in doubts)
+        where = dict.fromkeys(name for f in doubts for name in f.where)
+        return "cannot say", why, tuple(where)
     if not any(_unmeasurable(f) or f.name in OF_THE_POINT for f in result.findings):
-        return "alarm", "the whole vector"
-    return "warned", ", ".join(sorted({f.name for f in result.findings}))
+        return "alarm", "the whole vector", ()
+    return "warned", ", ".join(sorted({f.name for f in result.findings})), ()
 
 
 def _unmeasurable(finding: Finding) -> bool:

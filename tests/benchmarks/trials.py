@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 from bank import Case, Mutant
 from bank.base import Draft, build, drafts
+from oracle import best_bar
 from ours import Trial, attempt
 from peers import PEERS, Verdict, alarm, forget
 
@@ -30,12 +31,14 @@ class MutantRecord:
 
 @dataclass(frozen=True)
 class CaseRecord:
+    """One case; `oracle` is the best error bar of any parameter of which ours cannot say."""
+
     name: str
     kind: str
     size: int
     double: bool
-    hidden: frozenset[str]
     ours: Trial
+    oracle: float
     peers: dict[str, Verdict]
     mutants: list[MutantRecord]
 
@@ -53,13 +56,14 @@ def examine(at: tuple[str, int]) -> CaseRecord:
     case = build(*bank(half)[index])
     mutants = list(case.mutants())
     sample = _sample(mutants)
+    ours = attempt(case, case.exact)
     record = CaseRecord(
         name=case.name,
         kind=case.kind,
         size=sum(values.size for values in case.params.values()),
         double=all(v.dtype == np.float64 for v in (*case.params.values(), *case.exact.values())),
-        hidden=case.unmeasurable,
-        ours=attempt(case, case.exact),
+        ours=ours,
+        oracle=max((best_bar(case, name) for name in ours.doubted), default=0.0),
         peers=_ask(case, case.exact),
         mutants=[
             MutantRecord(
