@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .line import rounded_off
 from .loss import Loss
@@ -34,15 +34,18 @@ class Direction:
     regions: tuple[Region, ...]
     scale: tuple[float, ...]
     skip: tuple[Region, ...] = ()
+    _drawn: dict[Region, Weights] = field(default_factory=dict, repr=False, compare=False)
 
     def weights(self, region: Region) -> Weights:
         """Weights of one of the regions, in its shape; zero where entries stay."""
-        drawn = draw(self.seed, self.row, region.block, region.full_size)
-        weights: Weights = region.of(drawn)
-        for other in self.skip:
-            if other.block == region.block:
-                weights[region.inside(other)] = 0
-        return weights
+        if region not in self._drawn:
+            drawn = draw(self.seed, self.row, region.block, region.full_size)
+            weights: Weights = region.of(drawn)
+            for other in self.skip:
+                if other.block == region.block:
+                    weights[region.inside(other)] = 0
+            self._drawn[region] = weights
+        return self._drawn[region]
 
     def slope(self, gradient: Sequence[Array]) -> float:
         """The derivative along it as a gradient has it, flat for each parameter."""

@@ -25,6 +25,8 @@ from .region import Region
 
 ROWS = 3
 """Rows of weights by which a part is examined: one fixes a constant, two are left to refute it."""
+MOST_ROWS = 8
+"""Most rows that are read to tell which of a part's entries is the one that is wrong."""
 RELATIVE = 3e-4
 """Error bar aimed at in the search, as a part of the discrepancy that is searched for."""
 SAMPLED = 4
@@ -96,7 +98,8 @@ class Search:
 
     def run(self, part: Part) -> None:
         """Search a part; what could not be searched within the limit is in ``found.left``."""
-        self._goal = max(self.target, RELATIVE * self._weight(part))
+        known = min(reading.bar for reading in part.readings.values())
+        self._goal = max(self.target, RELATIVE * self._weight(part), known)
         self._push(part)
         try:
             while self._heap:
@@ -151,8 +154,8 @@ class Search:
         if len(part.readings) < ROWS or not np.all(np.isfinite(self._readings(part).bars)):
             return False
         candidates = entries(self.prober, part.regions, self._readings(part))
-        if len(candidates) > CANDIDATES and len(part.readings) == ROWS:
-            row = next(self.rows)  # among millions, by far fewer explain one reading more
+        while len(candidates) > CANDIDATES and len(part.readings) < MOST_ROWS:
+            row = next(self.rows)  # which by far fewer explain, where halving leaves half of them
             part.readings[row] = self._read(part.regions, row)
             candidates = entries(self.prober, part.regions, self._readings(part))
         for region, position, constant in candidates if len(candidates) <= CANDIDATES else ():

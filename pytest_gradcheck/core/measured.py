@@ -51,6 +51,8 @@ class Evidence(Protocol):
     undecided: bool
 
     @property
+    def uniform(self) -> bool: ...
+    @property
     def is_finite(self) -> bool: ...
     @property
     def numeric_norm(self) -> float: ...
@@ -116,6 +118,11 @@ class Measured:
         self.trusted = np.zeros(self.claimed.size, bool)
         self.kinks = np.zeros(self.claimed.size, bool)
         self.climbed = np.zeros(self.claimed.size, bool)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether of all entries the same is known: not where each was measured."""
+        return False
 
     @property
     def numeric_norm(self) -> float:

@@ -118,8 +118,10 @@ class Parameter:
         if self.wide:
             signs = np.array_equal(np.signbit(self.array), np.signbit(saved))
             return signs and np.array_equal(self.array, saved, equal_nan=True)
+        bits = f"u{self.dtype.itemsize}"
         return all(
-            self.array[piece].tobytes() == saved[piece].tobytes() for piece in pieces(self.array)
+            np.array_equal(self.array[piece].view(bits), saved[piece].view(bits))
+            for piece in pieces(self.array)
         )
 
 

@@ -166,12 +166,12 @@ def _rounding(claim: NDArray[Any], parameter: Parameter) -> float:
     came from there.  Numbers such as 0.5 or 3 are exact in any precision and say nothing.
     """
     spacings = [float(np.finfo(claim.dtype).eps), parameter.eps]
-    if _fits(claim, np.float32) and not _fits(claim, np.float16):
+    if fits(claim, np.float32) and not fits(claim, np.float16):
         spacings.append(float(np.finfo(np.float32).eps))
     return max(spacings) / 2
 
 
-def _fits(claim: NDArray[Any], precision: type[np.floating[Any]]) -> bool:
+def fits(claim: NDArray[Any], precision: type[np.floating[Any]]) -> bool:
     """Whether every number can be written in a lower precision."""
     with np.errstate(over="ignore", invalid="ignore"):
         return all(

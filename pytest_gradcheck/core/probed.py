@@ -88,10 +88,20 @@ class Probed:
     told: bool = False
     slopes: Slopes | None = None
 
-    @property
+    @cached_property
     def is_finite(self) -> bool:
         """Whether the claim has no NaN and no infinity."""
         return bool(np.all(np.isfinite(self.claimed)))
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was found wrong in it."""
+        return self.corrected is self.claimed
+
+    @property
+    def uniform(self) -> bool:
+        """Whether of all entries the same is known."""
+        return self.untouched and self.is_finite and not self.entries
 
     @cached_property
     def claimed_norm(self) -> float:
@@ -99,7 +109,8 @@ class Probed:
 
     @property
     def numeric_norm(self) -> float:
-        return max(float(np.linalg.norm(self.corrected)), self.numeric)
+        believed = self.claimed_norm if self.untouched else float(np.linalg.norm(self.corrected))
+        return max(believed, self.numeric)
 
     @property
     def reference_norm(self) -> float:
@@ -175,7 +186,7 @@ class Probed:
     def error_limits(self) -> tuple[float, float, float]:
         """Norm of the error: at least, as measured, at most."""
         known = 0.0
-        if self.corrected is not self.claimed:
+        if not self.untouched:
             known = float(np.linalg.norm(self.claimed - self.corrected))
         bar = math.hypot(*(entry.uncertainty for entry in self.entries.values()))
         least = math.hypot(max(0.0, known - bar), self.least)

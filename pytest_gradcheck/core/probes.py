@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .belief import Belief
 from .differences import DROWNED, Derivative, fitted, verdict
 from .direction import Direction
-from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
+from .ladder import FINEST, RATIO, SIGMAS, Estimate, Ladder, Sample
 from .line import Axis, shortest
 from .loss import Loss
 from .measured import scale_of
@@ -36,8 +36,8 @@ GAIN = 0.8
 LONG = 1e-5
 """Steps shorter than this, relative to the parameters, are forced by kinks, not by noise, and more
 points on longer ones would not help."""
-STRIDE = 3
-"""Shorter steps passed over where the last one was no gain."""
+STRIDE = 2
+"""How much further down the next two steps are, where many kinks lie within the last one."""
 
 Skip = Sequence[Region]
 """Regions that a probe leaves out."""
@@ -100,15 +100,19 @@ class Prober:
         self.parameters, self.loss, self.base = parameters, loss, base
         self.noise, self.workers = 0.0, workers
         self._ahead: dict[Direction, dict[float, float]] = {}
+        self._last = Direction(seed, -1, (), ())
         self.origin, self.belief = origin, belief
         self.weight, self.seed = belief.weight, seed
         self.scale = [scale_of(theta) for theta in origin]
-        self.first = FIRST_STEP
+        self.first = self.first_alone = FIRST_STEP
 
     def direction(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> Direction:
         """One row of weights over `regions` but those in `skip`, every block at its own scale."""
         scale = tuple(self.weight[region.block] for region in regions)
-        return Direction(self.seed, row, tuple(regions), scale, tuple(skip))
+        direction = Direction(self.seed, row, tuple(regions), scale, tuple(skip))
+        if direction != self._last:  # else its weights are at hand
+            self._last = direction
+        return self._last
 
     def weights(self, region: Region, row: int) -> Weights:
         """Weights of the entries of a region in one row of probes, in the region's shape."""
@@ -141,13 +145,11 @@ class Prober:
         least = self._least(regions)
         known = self._ahead.pop(direction, {})
         with self._through(direction, known) as at:
-            ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), longest, least)
+            ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), self.first, longest, least)
             found = _measure(ladder, target, enough)
         if found.kink and abs(found.left - found.right) <= rounding:
             found = found.spanning()  # a kink that matters to no claim rounded like this one
-        best = ladder.best()
-        if best is not None and math.isfinite(best.uncertainty):
-            self.first = best.step / longest
+        self.first = self._learnt(ladder, longest, self.first)
         if not math.isfinite(found.value):
             return Reading(0.0, math.inf)
         bar = found.uncertainty + self._misjudged(direction, found.value)
@@ -165,13 +167,22 @@ class Prober:
     def entry(self, block: int, i: int, *, target: float) -> Derivative:
         """Measure the derivative by entry i of a block alone."""
         theta, scale = float(self.origin[block][i]), self.scale[block]
-        axis = Axis(self.loss, self.parameters[block], i, theta)
-        ladder = self._ladder(axis.sample, max(abs(theta), scale), FINEST)
-        return _measure(ladder, target, math.inf)
+        axis, longest = Axis(self.loss, self.parameters[block], i, theta), max(abs(theta), scale)
+        ladder = self._ladder(axis.sample, self.first_alone, longest, FINEST)
+        found = _measure(ladder, target, math.inf)
+        self.first_alone = self._learnt(ladder, longest, self.first_alone)
+        return found
 
-    def _ladder(self, sample: Sample, longest: float, least: float) -> Ladder:
-        first, finest = max(self.first, least) * longest, least * longest
+    def _ladder(self, sample: Sample, first: float, longest: float, least: float) -> Ladder:
+        first, finest = max(first, least) * longest, least * longest
         return Ladder(sample, self.base, first, noise=self.noise, scale=longest, finest=finest)
+
+    @staticmethod
+    def _learnt(ladder: Ladder, longest: float, before: float) -> float:
+        """Where the next ladder had best begin: at the longest step that was of use in this one."""
+        best = ladder.best()
+        known = best is not None and math.isfinite(best.uncertainty)
+        return best.step / longest if best is not None and known else before
 
     def _least(self, regions: Sequence[Region]) -> float:
         """The shortest step along these regions, as a part of the longest."""
@@ -224,31 +235,49 @@ def _measure(ladder: Ladder, target: float, enough: float) -> Derivative:
     """Down from the first step as long as that helps, then up as long as rounding is the limit."""
     ladder.add(0)
     ladder.add(-1)
-    stalled, last = False, math.inf
+    best, stalled = ladder.best(), False
     while len(ladder.rungs) < RUNGS:
-        best = ladder.best()
         known = math.inf if best is None else best.uncertainty
-        k = None if known <= target else _next(ladder, known, stalled)
+        k = None if known <= target else _next(ladder, best, stalled)
         if k is None:
             break
-        if k < -1 and known > GAIN * last and k - STRIDE > ladder.lowest:
-            ladder.add(k - STRIDE + 1)  # kinks on the way: far down there are fewer
+        falls = k < min(ladder.rungs)
+        if falls and _many_kinks(ladder, k + 1) and k - STRIDE > ladder.lowest:
+            ladder.add(k - STRIDE + 1)
             k -= STRIDE
         ladder.add(k)
-        now = ladder.best()
-        stalled = k > 0 and now is not None and now.uncertainty > GAIN * known
-        last = known
+        best = ladder.best()
+        stalled |= not falls and best is not None and best.uncertainty > GAIN * known
     found = verdict(ladder, target)
     is_long = best is not None and best.step > LONG * ladder.longest
     drowned = found.noise > DROWNED * found.uncertainty > DROWNED * enough
     return fitted(ladder, found, enough) if is_long and drowned else found
 
 
-def _next(ladder: Ladder, known: float, stalled: bool) -> int | None:
-    bottom, top = min(ladder.rungs, default=0), max(ladder.rungs, default=0)
+def _next(ladder: Ladder, best: Estimate | None, stalled: bool) -> int | None:
+    """The next shorter step unless its rounding forbids, or the next longer one that may help."""
+    bottom, known = min(ladder.rungs, default=0), math.inf if best is None else best.uncertainty
     finest = ladder.rungs.get(bottom)
     if finest is None:
         return None
     if bottom > ladder.lowest and SIGMAS * finest.sigma * RATIO / finest.step < known / 2:
         return bottom - 1
-    return top + 1 if top < ladder.highest and not stalled else None
+    if best is None or stalled:
+        return None
+    above = 1 + max(k for k, rung in ladder.rungs.items() if rung.step <= best.step)
+    beyond = min((k for k in ladder.rungs if k >= above), default=None)
+    if beyond == above or above > ladder.highest:
+        return None
+    if beyond is not None:  # passed over on the way down: is it within reach of what is smooth?
+        off = abs(ladder.rungs[beyond].central - best.value)
+        return above if off <= RATIO**2 * known else None
+    return above
+
+
+def _many_kinks(ladder: Ladder, k: int) -> bool:
+    """Whether so many lie within a step that the slopes on both sides differ as at the next longer.
+
+    Where the loss is smooth they differ in proportion to the step.
+    """
+    coarser = ladder.rungs.get(k + 1)
+    return coarser is not None and abs(ladder.rungs[k].jump) > abs(coarser.jump) / 2

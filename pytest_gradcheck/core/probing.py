@@ -34,8 +34,8 @@ CONTENT = 4
 """Multiple of the sharpest error bar of a probe that does for the others."""
 NOISY = 0.3
 """Part of `warn` below which a bound that noise allows is sharp enough."""
-MOST = 2 ** (LOOKS - 1)
-"""Multiple of the number of probes that is made, doubling it, where a bound is not."""
+MOST = 4
+"""Multiple of the number of probes that is made at most where a bound is not."""
 PATIENT = 0.2
 """Part of an error bar that many points along every probe leave where noise dominates."""
 APART = 1e-3
@@ -95,7 +95,7 @@ class Probing:
     ) -> None:
         self.confidence, self.tol, self.warn, self.fail = confidence, tol, warn, fail
         self.limit = math.inf if limit is None else limit
-        self.kinked, self.unlocated = False, 0.0
+        self.kinked, self.unlocated, self.sharpest = False, 0.0, 0.0
         self.findings: list[Finding] = []
         norms = [float(np.linalg.norm(g)) if np.all(np.isfinite(g)) else 0.0 for g in claims]
         whole = math.hypot(*norms)
@@ -154,6 +154,7 @@ class Probing:
 
     def _examine(self, group: tuple[Region, ...]) -> None:
         self.prober.loss.progress("random directions through all parameters")
+        self.sharpest = 0.0
         search = Search(
             self.prober,
             target=self.target,
@@ -187,7 +188,8 @@ class Probing:
     def _probe(self, group: tuple[Region, ...], found: Found, enough: float) -> Certificate:
         readings: dict[int, Reading] = {}
         errors: list[float] = []
-        wanted, target = self.probes, self.target
+        wanted, looks = self.probes, 1
+        target = max(self.target, CONTENT * self.sharpest)
         belief = self.prober.belief
         rounding, doubt = belief.rounding_bar(group), belief.doubt(group)
         rows = list(itertools.islice(self._rows, wanted))
@@ -197,7 +199,8 @@ class Probing:
             self.kinked |= reading.kink
             readings[row] = reading
             errors.append(self.prober.expected(group, row, found.skip) - reading.value)
-            target = max(target, CONTENT * min(reading.bar for reading in readings.values()))
+            self.sharpest = min(self.sharpest or math.inf, reading.bar)
+            target = max(self.target, CONTENT * self.sharpest)
             so_far = Certificate(
                 group,
                 readings,
@@ -213,11 +216,21 @@ class Probing:
             if not math.isfinite(reading.bar):
                 self.findings.append(self._unprobed(group))
                 break
-            coarse = so_far.most(self.confidence) / 2 > NOISY * self.warn
-            if len(readings) == wanted < MOST * self.probes and coarse:
-                rows += itertools.islice(self._rows, wanted)
-                wanted *= 2
+            if len(readings) == wanted and looks < LOOKS:
+                wanted = max(wanted, self._needed(so_far))
+                rows += itertools.islice(self._rows, wanted - len(rows))
+                looks += 1
         return so_far
+
+    def _needed(self, so_far: Certificate) -> int:
+        """Number of probes like those so far whose bound is sharp enough."""
+        most, made = so_far.most(self.confidence) / 2, len(so_far.readings)
+
+        def bound(count: int) -> float:
+            return most * spread(count, self.confidence) / spread(made, self.confidence)
+
+        counts = range(made, MOST * self.probes)
+        return next((c for c in counts if bound(c) <= NOISY * self.warn), MOST * self.probes)
 
     def _measure_whole(self, wrong: Throughout) -> None:
         """Slopes along which causes can be told apart, where a whole parameter is wrong.

@@ -86,6 +86,9 @@ def _cells(block: Evidence, matrix: tuple[int, int], most: int) -> tuple[str, ..
     typical = rms(block.claimed) + block.reference_norm / math.sqrt(block.claimed.size)
     rows, length = matrix
     columns = _bounds(length, most * STRIP if rows == 1 else most)
+    if block.uniform:
+        letter = _written(_levels(block, 0, 1, typical))
+        return (letter * len(columns),) * len(_bounds(rows, most))
     if rows == 1:
         found = [
             np.maximum.reduceat(_levels(block, low, high, typical), starts)

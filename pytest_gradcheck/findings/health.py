@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.point import fits
 from ..core.result import Finding
 from .bars import Array
 from .depth import through_depth
@@ -82,8 +83,8 @@ def _near_zero(layers: Sequence[Layer]) -> list[Finding]:
 
 def _low_precision(layers: Sequence[Layer]) -> list[Finding]:
     """Gradients in float32 of parameters that are not."""
-    wide = [x for x in layers if not _is_single(x.theta) and x.claim.any()]
-    single = [x for x in wide if _is_single(x.claim)]
+    wide = [x for x in layers if not fits(x.theta, np.float32) and x.claim.any()]
+    single = [x for x in wide if fits(x.claim, np.float32)]
     if not single or not in_use([x.claim for x in single], significant("float32")):
         return []
     where = tuple(x.name for x in single)
@@ -97,7 +98,3 @@ def _low_precision(layers: Sequence[Layer]) -> list[Finding]:
             {"bits": significant("float32")},
         )
     ]
-
-
-def _is_single(values: Array) -> bool:
-    return bool(np.array_equal(values.astype(np.float32).astype(np.float64), values))
