@@ -64,6 +64,9 @@ class Probes:
     def error_in(self, unit: float) -> float | None:
         return None
 
+    def share(self) -> float:
+        return 1.0
+
     def fit(self, pattern: np.ndarray, besides: np.ndarray | None = None) -> Fit | None:
         along = self.v @ pattern
         seen = self.seen - (0 if besides is None else self.v @ besides)
@@ -639,3 +642,47 @@ def test_sizes_say_where_they_occur() -> None:
     sizes = sizes_of(["W", "b"], [(5, 3), (3,)], (np.zeros((32, 5)), "not an array"))
     assert [(s.length, s.batch) for s in sizes] == [(32, True), (5, False), (3, False)]
     assert sizes[0].where == "the length of axis 0 of argument 0"
+
+
+class WrongSlope(Network):
+    """The slope of tanh, as if it were that of its value."""
+
+    def __init__(self) -> None:
+        super().__init__([6, 5, 4, 3], activation="tanh", seed=2)
+        self.g_prime = lambda Z: 1 - np.tanh(Z)
+        rng = np.random.default_rng(0)
+        for theta in self.params.values():
+            theta += 0.1 * rng.normal(size=theta.shape)
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_slope_of_an_activation_is_wrong_in_front_of_the_layers_that_are_right(mode: str) -> None:
+    rng = np.random.default_rng(1)
+    result = check(WrongSlope(), rng.normal(size=(12, 6)), rng.integers(3, size=12), mode=mode)
+    (finding,) = (f for f in result.findings if f.name == "upstream")
+    assert finding.where == ("W1", "b1", "W2", "b2")
+    assert finding.evidence["in_front_of"] == "W3"
+
+
+def test_entries_wrong_by_themselves_are_not_called_upstream() -> None:
+    model = dense(3, 3, "tanh")
+    claimed = {k: g.copy() for k, g in model.true.items()}
+    claimed["W1"][0, 0] += 1
+    claimed["b1"][0] -= 1
+    assert told(model, claimed) == []
+
+
+def test_last_layer_listed_first_is_not_called_upstream() -> None:
+    """All of it wrong, and right before it: nothing that comes back to it can be."""
+    rng = np.random.default_rng(0)
+    true = {"W2": rng.normal(size=(7, 3)), "b2": rng.normal(size=3), "W1": rng.normal(size=(5, 7))}
+    theta = {k: rng.normal(size=g.shape) for k, g in true.items()}
+    wrong = {k: rng.normal(size=true[k].shape) for k in ("W2", "b2")}
+    assert causes(evidence(true, {**true, **wrong}, theta)) == []
+
+
+def test_weights_wrong_beside_their_right_bias_are_not_called_upstream() -> None:
+    model = dense(4, 2, "tanh")
+    rng = np.random.default_rng(0)
+    wrong = {k: rng.normal(size=model.true[k].shape) for k in ("W1", "b1", "W2")}
+    assert told(model, spoiled(model, wrong)) == []

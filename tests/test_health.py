@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -192,3 +193,10 @@ def test_gradient_in_float32_of_float64_parameters() -> None:
 def test_what_is_not_finite_is_left_alone() -> None:
     assert not health(["w"], [np.ones(3)], [(3,)], [np.array([1.0, np.nan, 2.0])])
     assert not health([], [], [], [])
+
+
+def test_a_kernel_without_an_entry_is_no_layer() -> None:
+    weights = {f"W{i}": np.linspace(-1, 1, 9).reshape(3, 3) for i in range(4)}
+    net = SimpleNamespace(params=weights | {"K": np.zeros((3, 3, 0))})
+    net.grads = lambda: {k: np.cos(theta) for k, theta in net.params.items()}
+    assert [f.name for f in findings(net)] == []

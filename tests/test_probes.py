@@ -48,6 +48,10 @@ class Network:
     def matrices(self):
         return [name for name in self.params if name.startswith("W")]
 
+    def slope(self, i, a):
+        """Of the activation in front of layer i, by its value."""
+        return 1 - a**2 if self.activation == "tanh" else a > 0
+
     def grads(self):
         outputs = self.forward()
         delta = np.exp(outputs[-1])
@@ -59,7 +63,7 @@ class Network:
             a = outputs[i - 1]
             grads[f"W{i}"] = a.T @ delta + self.decay * self.params[f"W{i}"]
             grads[f"b{i}"] = delta.sum(axis=0)
-            slope = 1 - a**2 if self.activation == "tanh" else a > 0
+            slope = self.slope(i, a)
             delta = (delta @ self.params[f"W{i}"].T) * slope
         grads = {name: grads[name] for name in self.params}
         self.spoil(grads)
@@ -221,6 +225,29 @@ def test_a_block_that_is_wrong_in_no_pattern_is_told_as_a_whole():
     block = next(block for block in result.blocks if block.name == "W2")
     assert block.status == "fail"
     assert block.bound <= 1
+
+
+class DeepMistake(Network):
+    """Eleven layers, and the slope of the activation in front of the last one is wrong."""
+
+    def __init__(self):
+        super().__init__(sizes=(24, 22, 20, 21, 18, 19, 16, 17, 14, 15, 12, 5))
+
+    def slope(self, i, a):
+        return 1 - a if i == self.layers else super().slope(i, a)
+
+
+def test_a_mistake_in_front_of_the_last_layer_is_told_as_that_and_not_searched_everywhere():
+    network = DeepMistake()
+    result = probe(network)
+    off = [block.name for block in result.blocks if block.status == "fail"]
+    assert off == [name for name in network.params if not name.endswith("11")]
+    assert all(b.relative_error > b.uncertainty for b in result.blocks if b.status == "fail")
+    finding = next(f for f in result.findings if f.name == "upstream")
+    assert finding.evidence["in_front_of"] == "W11"
+    assert set(finding.where) == set(off)
+    assert len([f for f in result.findings if f.name == "wrong-region"]) < len(off) / 4
+    assert result.evaluations < 40 * len(off)
 
 
 def test_a_gradient_claimed_to_be_zero_is_seen():

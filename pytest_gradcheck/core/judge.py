@@ -14,10 +14,7 @@ import numpy as np
 
 from ..settings import Settings
 from .measured import Evidence, Single, rms
-from .result import STATUSES, Block, Entry, Finding
-
-NAMED = 6
-"""Parameters that a finding about many of them names."""
+from .result import STATUSES, Block, Entry, Finding, some
 
 
 def grade(relative_error: float, settings: Settings) -> str:
@@ -47,9 +44,14 @@ class Interval:
         low, high = min(least / scale, 1.0), min(most / scale, 1.0)
         return cls(low, min(max(error / scale, low), high), high)
 
-    @property
-    def uncertainty(self) -> float:
-        return max(self.value - self.low, self.high - self.value)
+    def uncertainty(self, tol: float) -> float:
+        """Half of an error bar; of a relative error above `tol`, the half that proves it.
+
+        How much larger it may be is of little interest then, and known to a factor where a few
+        random directions are all that was measured.
+        """
+        down, up = self.value - self.low, self.high - self.value
+        return down if self.low > tol else max(down, up)
 
 
 def interval_of(block: Evidence) -> Interval:
@@ -65,7 +67,7 @@ def judge_block(block: Evidence, settings: Settings) -> Block:
         shape=tuple(int(n) for n in block.parameter.shape),
         status=grade(error.low, settings),
         relative_error=float(error.value),
-        uncertainty=float(error.uncertainty),
+        uncertainty=float(error.uncertainty(settings.tol)),
         analytic_norm=float(np.linalg.norm(block.claimed)),
         numeric_norm=block.numeric_norm,
     )
@@ -86,7 +88,7 @@ def judge_whole(blocks: Sequence[Evidence], settings: Settings) -> tuple[str, fl
     claimed = math.hypot(*(float(np.linalg.norm(block.claimed)) for block in blocks))
     scale = claimed + math.hypot(*(block.reference_norm for block in blocks))
     whole = Interval.of(least, error, most, scale)
-    return grade(whole.low, settings), float(whole.value), float(whole.uncertainty)
+    return grade(whole.low, settings), float(whole.value), float(whole.uncertainty(settings.tol))
 
 
 def worst_entries(blocks: Sequence[Evidence], count: int) -> tuple[Entry, ...]:
@@ -163,7 +165,7 @@ def _undecided(blocks: Sequence[Evidence]) -> Finding:
     return Finding(
         "undecided",
         names,
-        f"{_some(names)} cannot be decided at this point: kinks of the loss (ReLU at zero,"
+        f"{some(names)} cannot be decided at this point: kinks of the loss (ReLU at zero,"
         " ties) crowd so near to it that no step is shorter. At a slightly displaced point the"
         " gradient is right. Check where activations are not all next to zero, or accept it with"
         ' allow=["undecided"]',
@@ -185,11 +187,6 @@ def _untested(block: Evidence) -> Finding | None:
         ' it with allow=["zero-gradient"]',
         {"claimed_norm": claimed, "uncertainty": bar},
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _is_unmeasurable(block: Evidence, settings: Settings) -> bool:
@@ -219,7 +216,7 @@ def _coarse(blocks: Sequence[Evidence]) -> Finding:
     return Finding(
         "coarse",
         names,
-        f"{_some(names)} {'is' if len(names) == 1 else 'are'} verified only to {high:.1e}: the"
+        f"{some(names)} {'is' if len(names) == 1 else 'are'} verified only to {high:.1e}: the"
         " noise of the loss allows no better. Compute the loss in float64 or accept it with"
         ' allow=["coarse"]',
         {"bound": high},

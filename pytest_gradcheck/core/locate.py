@@ -31,6 +31,10 @@ RELATIVE = 3e-4
 """Error bar aimed at in the search, as a part of the discrepancy that is searched for."""
 SAMPLED = 4
 """Entries picked at random that must all be wrong before a part is said to be wrong throughout."""
+WIDESPREAD, GLANCE = 3, 2
+"""Parts wrong throughout from which on it matters which others are wrong, too, and no longer where
+in these: a gradient that goes wrong on its way back through a network is wrong in all that lies
+behind.  And entries of each by which it is told whether all of it is."""
 MORE, MOST_OF = 12, 9
 """Entries picked where only some of the first are, and how many of them make it nearly throughout:
 a search one by one would cost more than it tells."""
@@ -237,6 +241,8 @@ class Search:
             middle = len(part.regions) // 2
             return self._halved(part, part.regions[:middle], part.regions[middle:])
         region = part.regions[0]
+        if not part.sparse and self._is_one_of_many(part):
+            return []
         axes = region.axes()
         for axis in axes[:1] if part.sparse else axes:
             first, second = region.halves(axis)
@@ -289,26 +295,42 @@ class Search:
             self.found.complete.append(region)
         return []
 
+    def _is_one_of_many(self, part: Part) -> bool:
+        """Whether so many parts are wrong that this one is told as such, and not searched."""
+        if len(self.found.dense) < WIDESPREAD or part.size <= SAMPLED:
+            return False
+        self._note(part, *self._picked(part.regions[0], GLANCE))
+        return True
+
     def _is_throughout(self, part: Part) -> bool:
         """Whether of entries picked at random most are wrong; those are noted in any case."""
-        region, wrong = part.regions[0], list[int]()
-        picked = self.rng.choice(region.size, min(MORE, region.size), replace=False)
-        for count, position in enumerate(picked, 1):
-            i = _flat(region, int(position))
+        wrong, count = self._picked(part.regions[0], MORE)
+        if len(wrong) >= (SAMPLED if count == SAMPLED else MOST_OF):
+            self._note(part, wrong, count)
+            return True
+        for i in wrong:
+            self._correct(part.regions[0].block, i)
+        return False
+
+    def _picked(self, region: Region, most: int) -> tuple[list[int], int]:
+        """Those that are wrong of entries picked at random, and how many were picked."""
+        wrong, count = list[int](), 0
+        for position in self.rng.choice(region.size, min(most, region.size), replace=False):
+            i, count = _flat(region, int(position)), count + 1
             error, measured = self._error(region.block, i)
             if abs(error) > measured.uncertainty:
                 wrong.append(i)
             if (count == 2 and not wrong) or (count == SAMPLED and len(wrong) in (1, SAMPLED)):
                 break
-        if len(wrong) >= (SAMPLED if count == SAMPLED else MOST_OF):
-            self.found.entries |= {(region.block, i): self._measure(region.block, i) for i in wrong}
-            slopes = np.array([reading.value for reading in part.readings.values()])
-            found = Throughout(region, self._readings(part), slopes, len(wrong), count)
-            self.found.throughout.append(found)
-            return True
-        for i in wrong:
-            self._correct(region.block, i)
-        return False
+        return wrong, count
+
+    def _note(self, part: Part, wrong: list[int], count: int) -> None:
+        """Take a part that is wrong in most entries, or in unknown ones, out of the search."""
+        region = part.regions[0]
+        self.found.entries |= {(region.block, i): self._measure(region.block, i) for i in wrong}
+        slopes = np.array([reading.value for reading in part.readings.values()])
+        found = Throughout(region, self._readings(part), slopes, len(wrong), count)
+        self.found.throughout.append(found)
 
 
 def _flat(region: Region, position: int) -> int:

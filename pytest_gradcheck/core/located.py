@@ -9,7 +9,7 @@ from .atoms import Pattern, Readings
 from .differences import Derivative
 from .parameters import Array, Parameter
 from .region import Region
-from .result import Finding
+from .result import Finding, some
 
 ZERO = 1e-6
 """A measured gradient this small beside the claimed one is told as zero."""
@@ -17,7 +17,7 @@ ZERO = 1e-6
 
 @dataclass(frozen=True)
 class Throughout:
-    """A region nearly all entries of which are wrong, as `wrong` of those `picked` at random.
+    """A region that is wrong and not searched, for `wrong` of the entries `picked` at random are.
 
     Discrepancies and true slopes along a few probes say how wrong it is.
     """
@@ -29,9 +29,17 @@ class Throughout:
     picked: int
 
     @property
+    def is_dense(self) -> bool:
+        """Whether most entries are wrong, not just some."""
+        return 2 * self.wrong > self.picked
+
+    @property
     def how(self) -> str:
+        if not self.is_dense:
+            return "wrong in some entries; it was not searched, as so many others are wrong"
         if self.wrong == self.picked:
-            return "wrong throughout, as all entries are that were picked at random"
+            all_of = "both" if self.picked == 2 else f"all {self.picked}"
+            return f"wrong throughout, as {all_of} entries are that were picked at random"
         return f"wrong nearly throughout, as {self.wrong} of {self.picked} entries picked at random"
 
 
@@ -63,9 +71,14 @@ class Found:
         return [part.region for part in self.throughout]
 
     @property
+    def dense(self) -> list[Region]:
+        """Regions that are wrong throughout, by no known pattern."""
+        return [*self.skip, *self.complete]
+
+    @property
     def whole(self) -> list[Region]:
         """All regions that are told as such, not by their entries."""
-        return [*self.skip, *self.complete, *(r for p in self.patterns for r in p.regions)]
+        return [*self.dense, *(r for p in self.patterns for r in p.regions)]
 
     @property
     def count(self) -> int:
@@ -75,11 +88,16 @@ class Found:
         """Regions that are wrong as a whole, and what was left unsearched."""
         names = [parameter.name for parameter in parameters]
         found = [_of_pattern(pattern, names) for pattern in self.patterns]
-        for wrong in self.throughout:
-            found.append(_wrong(wrong.region, names, wrong.how))
-        for region in self.complete:
-            how = f"wrong throughout, all of its {region.size} entries are"
-            found.append(_wrong(region, names, how))
+        dense = [(wrong.region, wrong.how) for wrong in self.throughout]
+        dense += [(r, f"wrong throughout, all of its {r.size} entries are") for r in self.complete]
+        whole = sorted(
+            [w.region.block for w in self.throughout if w.region.is_whole and w.is_dense]
+            + [region.block for region in self.complete if region.is_whole]
+        )
+        if len(whole) > 1:
+            found.append(_wrong_all([names[block] for block in whole]))
+            dense = [(r, how) for r, how in dense if not (r.is_whole and r.block in whole)]
+        found += [_wrong(region, names, how) for region, how in dense]
         if self.left:
             where = tuple(dict.fromkeys(names[region.block] for region in self.left))
             found.append(
@@ -102,7 +120,16 @@ def _wrong(region: Region, names: Sequence[str], how: str) -> Finding:
         "wrong-region",
         (name,),
         f"{label}: {how}",
-        {"regions": [label], "entries": region.size, "ranges": [list(r) for r in region.ranges]},
+        {"regions": [label], "entries": region.size},
+    )
+
+
+def _wrong_all(names: Sequence[str]) -> Finding:
+    return Finding(
+        "wrong-region",
+        tuple(names),
+        f"{some(names)}: each wrong throughout, as entries are that were picked at random",
+        {"regions": [f"all of {name}" for name in names]},
     )
 
 

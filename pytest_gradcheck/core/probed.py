@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .differences import Derivative
 from .measured import COMMON, OWN, Measured, Single
 from .parameters import Array, Parameter
-from .region import dot
+from .region import Region, dot
 from .weights import UNIT, draw
 
 
@@ -69,6 +69,8 @@ class Probed:
         As in `Measured`.
     slopes : Slopes or None
         Where it is wrong throughout, and no single entry is known.
+    dense : list of Region
+        Where it is wrong throughout.
     told : bool
         Whether what is wrong in it was found and told as a whole.
     """
@@ -87,6 +89,7 @@ class Probed:
     undecided: bool = False
     told: bool = False
     slopes: Slopes | None = None
+    dense: list[Region] = field(default_factory=list)
 
     @cached_property
     def is_finite(self) -> bool:

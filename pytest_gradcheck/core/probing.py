@@ -16,7 +16,7 @@ import numpy as np
 
 from .belief import Belief
 from .certificate import Certificate
-from .locate import ROWS, Part, Search
+from .locate import ROWS, WIDESPREAD, Part, Search
 from .located import Found, Throughout
 from .loss import Loss
 from .measured import NEGLIGIBLE
@@ -174,7 +174,7 @@ class Probing:
                 break
             certificate = self._certify(group, search.found)
         for wrong in search.found.throughout:
-            self._measure_whole(wrong)
+            self._measure_whole(wrong, search.found)
         self._record(group, certificate, search.found)
 
     def _certify(self, group: tuple[Region, ...], found: Found) -> Certificate:
@@ -232,28 +232,36 @@ class Probing:
         counts = range(made, MOST * self.probes)
         return next((c for c in counts if bound(c) <= NOISY * self.warn), MOST * self.probes)
 
-    def _measure_whole(self, wrong: Throughout) -> None:
+    def _measure_whole(self, wrong: Throughout, found: Found) -> None:
         """Slopes along which causes can be told apart, where a whole parameter is wrong.
 
-        More of them where the verdict hangs on how many there are.
+        More of them where the verdict hangs on how many there are; where it is one of many, the
+        readings that found it have to do.
         """
         if not wrong.region.is_whole or self.prober.loss.evaluations >= self.limit:
             return
-        self._add_slopes(wrong.region, SLOPES)
+        others = [part for part in found.throughout if part is not wrong]
+        if len(others) < WIDESPREAD or any(o.region.block == wrong.region.block for o in others):
+            self._add_slopes(wrong.region, SLOPES)
+        else:
+            self._note_slopes(wrong.region, wrong.readings.rows, wrong.slopes, wrong.readings.bars)
         apart = self._apart(wrong)
         if apart.least(self.confidence) / 2 < 2 * self.fail <= apart.typical:
             self._add_slopes(wrong.region, DECISIVE)
 
     def _add_slopes(self, region: Region, count: int) -> None:
-        block, rows = self.blocks[region.block], tuple(itertools.islice(self._rows, count))
+        rows = list(itertools.islice(self._rows, count))
         found = [self.prober.read((region,), row, target=self.target) for row in rows]
         values = np.array([reading.value for reading in found])
-        bars = np.array([reading.bar for reading in found])
+        self._note_slopes(region, rows, values, np.array([reading.bar for reading in found]))
+
+    def _note_slopes(self, region: Region, rows: Sequence[int], values: Array, bars: Array) -> None:
+        block = self.blocks[region.block]
         if block.slopes is None:
             seed, weight = self.prober.seed, self.prober.weight[region.block]
-            block.slopes = Slopes(seed, rows, region.block, weight, values, bars)
+            block.slopes = Slopes(seed, tuple(rows), region.block, weight, values, bars)
         else:
-            block.slopes = block.slopes.extended(rows, values, bars)
+            block.slopes = block.slopes.extended(tuple(rows), values, bars)
 
     def _apart(self, wrong: Throughout) -> Certificate:
         """What is proved of the error in a region that is wrong throughout.
@@ -263,10 +271,11 @@ class Probing:
         errors, bars = wrong.readings.errors, wrong.readings.bars
         block, region = self.blocks[wrong.region.block], (wrong.region,)
         if wrong.region.is_whole and block.slopes is not None:
+            new = [row not in wrong.readings.rows for row in block.slopes.rows]
             more = block.slopes.of(block.corrected) - block.slopes.values
-            errors = np.concatenate([errors, more])
+            errors = np.concatenate([errors, more[new]])
             rounding = self.prober.belief.rounding_bar(region)
-            bars = np.concatenate([bars, block.slopes.bars + rounding])
+            bars = np.concatenate([bars, block.slopes.bars[new] + rounding])
         return Certificate(region, {}, errors, bars, np.zeros(errors.size))
 
     def _unprobed(self, group: tuple[Region, ...]) -> Finding:
@@ -292,6 +301,8 @@ class Probing:
             self.blocks[i].entries[j] = measured
         for region in found.whole:
             self.blocks[region.block].told = True
+        for region in found.dense:
+            self.blocks[region.block].dense.append(region)
         for wrong in found.throughout:
             block = self.blocks[wrong.region.block]
             apart = self._apart(wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ DOUBTED = (
     "unscaled-inputs",
 )
 """Findings with which a check does not pass, unless they are allowed."""
+NAMED = 6
+"""Parameters that a finding about many of them names."""
 
 
 def upper_end(relative_error: float, uncertainty: float) -> float:
@@ -54,6 +57,12 @@ class Finding:
     where: tuple[str, ...]
     message: str
     evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def some(names: Sequence[str]) -> str:
+    """All of a few names, the first of many."""
+    rest = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ class Block:
     relative_error : float
         ``norm(d - d_hat) / (norm(d) + norm(d_hat))`` in the 2-norm.
     uncertainty : float
-        Error bar of `relative_error`.
+        Error bar of `relative_error`; where that is certainly above `tol`, of its lower end.
     analytic_norm, numeric_norm : float
         2-norms of the claimed and of the measured gradient.
     """

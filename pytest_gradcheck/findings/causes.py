@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.result import Finding
-from . import exchange, layout, mixed, parts, penalty, precision, repeated, scale, written
+from . import exchange, layout, mixed, parts, penalty, precision, repeated, scale, upstream, written
 from .evidence import Evidence
 from .scene import Calls, Scene
 from .sizes import Size
@@ -31,6 +31,7 @@ FAMILIES: tuple[Family, ...] = (
     written.partly,
     written.sample_left_out,
     precision.low_precision,
+    upstream.upstream,
 )
 """In the order in which they are believed."""
 

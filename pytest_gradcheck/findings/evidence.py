@@ -93,6 +93,10 @@ class Evidence(Protocol):
         """Size of the error, relative to the gradient, in this unit; None if not known."""
         ...
 
+    def share(self) -> float:
+        """Part of the entries that are wrong, of those whose gradient is not zero."""
+        ...
+
 
 class MeasuredEvidence:
     """Evidence where every entry was measured.
@@ -180,6 +184,11 @@ class MeasuredEvidence:
         )
         part._telling = None
         return part, wrong
+
+    def share(self) -> float:
+        live = self._usable & ((self.claimed != 0) | (self._numeric != 0))
+        wrong = np.abs(self.claimed - self._numeric) > self._bars(1.0)
+        return float(np.mean(wrong[live])) if live.any() else 0.0
 
     def error_in(self, unit: float) -> float | None:
         known = self._usable

@@ -64,7 +64,7 @@ def _unknown_regions(block: Probed, found: Sequence[Finding]) -> list[Any]:
     here = [f for f in found if block.parameter.name in f.where]
     if any(f.name == "unlocated" for f in found) or any(f.name == "search-ended" for f in here):
         return []
-    regions = [f.evidence["ranges"] for f in here if "ranges" in f.evidence]
+    regions = [region.ranges for region in block.dense]
     changed = (block.corrected != block.claimed).reshape(block.parameter.shape)
     parts = [changed[tuple(slice(low, high) for low, high in region)] for region in regions]
     return [] if all(part.any() for part in parts) else regions

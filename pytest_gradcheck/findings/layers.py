@@ -23,7 +23,7 @@ class Layer:
     @cached_property
     def is_matrix(self) -> bool:
         """Whether it is wide in two axes: weights, where a column of biases is not."""
-        return wide_axes(self.shape) > 1
+        return wide_axes(self.shape) > 1 and self.claim.size > 0
 
     @cached_property
     def rms(self) -> float:

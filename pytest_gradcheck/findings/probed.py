@@ -46,6 +46,9 @@ class SlopesEvidence:
     def unwritten(self) -> NDArray[np.bool_] | None:
         return None  # that all of it is wrong is known
 
+    def share(self) -> float:
+        return 1.0  # as its entries picked at random were
+
     def error_in(self, unit: float) -> float | None:
         size = unit * self._slopes.weight * float(np.linalg.norm(self.claimed))
         return float(np.sqrt(np.mean(self._errors**2))) / size if size > 0 else None
@@ -104,6 +107,9 @@ class RegionsEvidence:
     def unwritten(self) -> NDArray[np.bool_] | None:
         flat = self._wrong.reshape(-1)
         return None if np.any(self.claimed[flat]) or np.any(self._corrected[~flat]) else flat
+
+    def share(self) -> float:
+        return float(np.mean(self._wrong))
 
     def error_in(self, unit: float) -> float | None:
         return None

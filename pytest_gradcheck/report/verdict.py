@@ -24,6 +24,7 @@ CAUSES = (
     "l1-missing",
     "l1-extra",
     "partly-written",
+    "upstream",
     "wrong-region",
 )
 """Findings that say why a gradient is wrong, the ones that say most first."""
