@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import Holder, Mlp, slope, value
+from network import Network
 
 from pytest_gradcheck import GradcheckError, GradcheckWarning, Result, check
 
@@ -345,3 +346,23 @@ def test_first_step_that_overflows_sets_no_goal() -> None:
     result = check(loss=loss, grads=grads, params=np.array([0.3, 1e-9]))
     assert result.status == "pass"
     assert result.relative_error + result.uncertainty < 1e-7
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
+def test_gradient_wrong_almost_everywhere_costs_little_more_than_a_right_one(
+    activation: str,
+) -> None:
+    net = Network([20, 15, 12, 4], activation=activation, seed=1)
+    rng = np.random.default_rng(0)
+    for theta in net.params.values():
+        theta += 0.1 * rng.normal(size=theta.shape)
+    X, y = rng.normal(size=(30, 20)), rng.integers(4, size=30)
+    right = net.grads(X, y)
+    net.g_prime = lambda Z: np.tanh(Z) + 2
+    result = check(net, X, y, worst=10**6)
+    size = sum(g.size for g in right.values())
+    assert result.status == "fail"
+    assert result.evaluations < 3 * size + 200
+    off = [abs(e.numeric - right[e.parameter][e.index]) / e.uncertainty for e in result.worst]
+    assert len(off) == size
+    assert max(off) <= 1

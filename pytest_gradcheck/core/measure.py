@@ -41,6 +41,8 @@ ZERO = 1e-4
 """A gradient claimed to be zero is measured as closely as one this small beside the others."""
 TRIED = 8
 """Entries of a block that are examined for jumps of the loss and, where many contradict, at all."""
+CLEAR = 10.0
+"""Multiple of what ladders know by which a first step must contradict a claim to be trusted."""
 SHARPER = (1.0, 0.5)
 """Norms of error bars aimed at where noise is averaged entry by entry, as parts of `warn`."""
 SOME = 32
@@ -154,13 +156,14 @@ class Measurement:
         worst, rest = left[: TRIED // 2], left[TRIED // 2 :]
         tried = [*worst, *self.rng.permutation(rest)[: TRIED // 2]]
         self._climb_entries(i, tried)
-        error = np.abs(first - block.numeric)[tried]
-        right = error <= (bars + block.uncertainty)[tried]
-        # an infinite bar, or a ladder that knows less than the step, bears nothing out
-        right &= np.isfinite(bars[tried]) & (block.uncertainty <= bars)[tried]
+        off, known = np.abs(first - block.numeric)[tried], block.uncertainty[tried]
+        right = np.isfinite(bars[tried]) & (off <= bars[tried] + known)
         if not (np.any(block.kinks[tried]) or block.jumps) and np.all(right):
+            # a ladder that knows less than the step bears it out only as far as it knows
+            level = float(np.max(known[known > bars[tried]], initial=0.0))
             rest = block.unsettled()
-            block.trust(rest[np.isfinite(bars[rest])], bars)
+            clear = np.abs(first - block.claimed)[rest] >= CLEAR * level
+            block.trust(rest[clear & np.isfinite(bars[rest])], np.maximum(bars, level))
         self._climb_entries(i, block.unsettled())
 
     def _climb_entries(self, i: int, entries: Iterable[int]) -> None:
