@@ -184,7 +184,7 @@ def capsules(rng: Rng) -> Iterator[Draft]:
     base = Draft("routed", "smooth", f, params, data, batch=4)
     yield base
     yield inside_float32(base)
-    short = {**params, "W": 3e-6 * params["W"]}
+    short = {**params, "W": 1e-5 * params["W"]}
     yield base.but(variant="short", kind="near-singular", params=short)
 
 

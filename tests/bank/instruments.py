@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -178,12 +179,13 @@ def satellite_ranges(rng: Rng) -> Iterator[Draft]:
     sky = 2.66e7 * up / np.sqrt(np.sum(up**2, axis=1, keepdims=True))
     at = np.array([3.77e6, 9.0e5, 5.04e6])
     data = {"sky": sky, "spin": np.array(7.2921151e-5 / 299792458.0)}
-    whole = ranges(type("P", (), {"at": at, "clock": 2800.0})(), type("D", (), data)(), np)
+    whole = ranges(SimpleNamespace(at=at, clock=2800.0), SimpleNamespace(**data), np)
     data["seen"] = whole + 6 * rng.normal(size=8)
     params = {"at": at, "clock": np.array(2800.0)}
-    yield Draft("code", "scaled", code, params, data, batch=8)
+    yield Draft("code", "scaled", code, params, data, batch=8, error=1e-12)
     turns = 0.862 * (rng.integers(-9, 9, 8) + rng.uniform(-0.35, 0.35, 8))
-    yield Draft("wide-lane", "scaled", carrier, params, {**data, "seen": whole + turns})
+    turned = {**data, "seen": whole + turns}
+    yield Draft("wide-lane", "scaled", carrier, params, turned, error=2e-11)
 
 
 @family("room-echoes", FINAL)
