@@ -9,7 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from bank import KINDS, Case, cases, special
-from bank.base import FRESH, HELD_OUT, TUNING, WIDE_IS_WIDER
+from bank.base import FINAL, FRESH, HELD_OUT, TUNING, WIDE_IS_WIDER
 from bank.mutants import relative_error
 
 CASES = {case.name: case for case in cases()}
@@ -168,9 +168,9 @@ def test_counts() -> None:
     assert len(CASES) == sum(1 for _ in cases()) >= 200
     halves = {case.family: case.half for case in CASES.values()}
     assert all(halves[case.family] == case.half for case in CASES.values())
-    for kind in KINDS:
-        for half in (TUNING, HELD_OUT, FRESH):
+    assert set(halves.values()) == {TUNING, HELD_OUT, FRESH, FINAL}
+    for half in (TUNING, HELD_OUT, FRESH, FINAL):
+        for kind in KINDS:
             assert sum(c.kind == kind and c.half == half for c in CASES.values()) >= 3, (kind, half)
-    assert set(halves.values()) == {TUNING, HELD_OUT, FRESH}
-    assert sum(half == FRESH for half in halves.values()) >= 60
-    assert sum(case.half == FRESH for case in CASES.values()) >= 160
+        assert sum(its_half == half for its_half in halves.values()) >= 60
+        assert sum(case.half == half for case in CASES.values()) >= 160

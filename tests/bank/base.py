@@ -28,6 +28,7 @@ KINDS = (
 TUNING = "tuning"
 HELD_OUT = "held-out"
 FRESH = "fresh"
+FINAL = "final"
 
 Arrays = dict[str, np.ndarray]
 Ideal = Callable[[Any, Any, Any], Any]  # f(p, d, xp): parameters and data as attributes

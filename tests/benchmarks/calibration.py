@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from bank import KINDS
-from bank.base import FRESH, HELD_OUT, TUNING
+from bank.base import FINAL, FRESH, HELD_OUT, TUNING
 from oracle import SPENT
 from ours import Trial
 from peers import PACKAGES, PEERS, Verdict
@@ -24,7 +24,7 @@ from tables import parser, publish, table, versions
 from trials import SAMPLE, WRONG, CaseRecord, MutantRecord, bank, examine
 
 TOL, WARN = 1e-7, 1e-5
-PARTS = (TUNING, HELD_OUT, FRESH)
+PARTS = (TUNING, HELD_OUT, FRESH, FINAL)
 QUICK = 8
 OURS = "**pytest-gradcheck**"
 UNMEASURABLE = f"""\
