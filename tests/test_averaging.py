@@ -161,3 +161,17 @@ def test_a_true_discrepancy_stays_one() -> None:
     found = derivative(ladder, claim=1.0 + 1e-6, target=1e-9, enough=1e-7)
     assert found.contradicts(1.0 + 1e-6)
     assert found.value == pytest.approx(1.0, abs=found.uncertainty)
+
+
+def test_a_gradient_under_the_noise_is_not_sought_for_long() -> None:
+    """At the optimum of least squares: of four entries each is as cheap as a direction."""
+    rng = np.random.default_rng(0)
+    A, b = rng.normal(size=(60, 4)), rng.normal(size=60)
+    result = check(
+        loss=lambda x: np.sum((A @ x - b) ** 2),
+        grads=lambda x: 2 * A.T @ (A @ x - b),
+        params=np.linalg.lstsq(A, b, rcond=None)[0],
+    )
+    assert result.status == "warn"
+    assert [finding.name for finding in result.findings] == ["tiny-gradient"]
+    assert result.evaluations < 5_000

@@ -96,7 +96,8 @@ class Directions:
             Evaluations that may be spent on averaging noise.
         """
         bound = self._bound(blocks, origin, FIRST, MANY)
-        if bound is None or not bound.noisy or bound.norm / 2 <= NOISY * self.warn:
+        few = sum(block.claimed.size for block in blocks) <= THEN // 2  # whose entries cost less
+        if bound is None or few or not bound.noisy or bound.norm / 2 <= NOISY * self.warn:
             return bound
         bound = self._sharper(bound, self._bound(blocks, origin, THEN, MANY))
         if bound.norm / 2 <= self.warn or bound.contradicts or not bound.noisy:
