@@ -18,7 +18,9 @@ from pytest_gradcheck.report.text import failure
 class Network:
     """Dense layers, cross-entropy, an L2 term; `spoil` makes the gradient wrong."""
 
-    def __init__(self, sizes=(30, 40, 5), activation="tanh", seed=0, decay=1e-3, bias=0.1):
+    def __init__(
+        self, sizes=(30, 40, 5), activation="tanh", seed=0, decay=1e-3, bias=0.1, samples=16
+    ):
         rng = np.random.default_rng(seed)
         self.activation, self.decay, self.spoil = activation, decay, lambda grads: None
         self.params = {}
@@ -26,8 +28,8 @@ class Network:
             self.params[f"W{i}"] = rng.standard_normal((a, b)) / np.sqrt(a)
             self.params[f"b{i}"] = bias * rng.standard_normal(b)
         self.layers = len(sizes) - 1
-        self.X = rng.standard_normal((16, sizes[0]))
-        self.y = rng.integers(0, sizes[-1], 16)
+        self.X = rng.standard_normal((samples, sizes[0]))
+        self.y = rng.integers(0, sizes[-1], samples)
 
     def forward(self):
         outputs = [self.X]
@@ -94,6 +96,28 @@ def test_correct_gradient_passes_with_a_bound_at_little_cost(activation, seed):
     assert all(block.bound < 1e-7 for block in result.blocks)
     assert result.confidence == 1 - 1e-6
     assert result.evaluations <= 45
+
+
+def test_many_kinks_cost_little():
+    """Of a quarter of a million some lie within every step that is not very short."""
+    evaluations: list[tuple[int, int]] = []
+    for seed in range(5):
+        network = Network((50, 400, 100, 5), activation="relu", seed=seed, samples=512)
+        right = probe(network, seed=seed)
+        assert right.status == "pass"
+        assert right.bound < 1e-5
+        mean = np.mean(np.abs(np.concatenate([g.reshape(-1) for g in network.grads().values()])))
+
+        def spoil(grads, at=(seed, 17), by=0.01 * mean):
+            grads["W1"][at] += by
+
+        network.spoil = spoil
+        spoilt = probe(network, seed=seed)
+        assert wrong(spoilt) == {f"W1[{seed}, 17]"}
+        evaluations.append((right.evaluations, spoilt.evaluations))
+    right_ones, wrong_ones = zip(*evaluations, strict=True)
+    assert np.median(right_ones) <= 40
+    assert np.median(wrong_ones) <= 80
 
 
 def test_cost_does_not_grow_with_the_number_of_parameters_or_of_names():

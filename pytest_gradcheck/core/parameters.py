@@ -93,15 +93,16 @@ class Parameter:
 
         At a step of 0 it is `origin` to the last bit, the sign of a zero included.
         """
-        target = self.array[where]
+        target, in_place = self.array[where], self.dtype == np.float64
         for piece in pieces(target):
+            there, start = target[piece], origin[piece]
             if step == 0:
-                target[piece] = origin[piece]
+                there[...] = start
                 continue
-            move = target[piece] if self.dtype == np.float64 else np.empty(weights[piece].shape)
+            move = there if in_place else np.empty(there.shape)
             move[...] = weights[piece]
             move *= step
-            np.add(move, origin[piece], out=target[piece])
+            np.add(move, start, out=there)
 
     def round(self, values: Array) -> Array:
         """`values` as this parameter can hold them."""

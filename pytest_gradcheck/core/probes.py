@@ -146,7 +146,7 @@ class Prober:
         known = self._ahead.pop(direction, {})
         with self._through(direction, known) as at:
             ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), self.first, longest, least)
-            found = _measure(ladder, target, enough)
+            found = _measure(ladder, target, enough, far=self.first == FIRST_STEP)
         if found.kink and abs(found.left - found.right) <= rounding:
             found = found.spanning()  # a kink that matters to no claim rounded like this one
         self.first = self._learnt(ladder, longest, self.first)
@@ -169,7 +169,7 @@ class Prober:
         theta, scale = float(self.origin[block][i]), self.scale[block]
         axis, longest = Axis(self.loss, self.parameters[block], i, theta), max(abs(theta), scale)
         ladder = self._ladder(axis.sample, self.first_alone, longest, FINEST)
-        found = _measure(ladder, target, math.inf)
+        found = _measure(ladder, target, math.inf, far=self.first_alone == FIRST_STEP)
         self.first_alone = self._learnt(ladder, longest, self.first_alone)
         return found
 
@@ -231,8 +231,12 @@ class Prober:
         return min(self.reach(region.block) for region in regions)
 
 
-def _measure(ladder: Ladder, target: float, enough: float) -> Derivative:
-    """Down from the first step as long as that helps, then up as long as rounding is the limit."""
+def _measure(ladder: Ladder, target: float, enough: float, *, far: bool) -> Derivative:
+    """Down from the first step as long as that helps, then up as long as rounding is the limit.
+
+    Where many kinks are seen, and how short steps must be may be `far` from known, some are
+    passed over once.
+    """
     ladder.add(0)
     ladder.add(-1)
     best, stalled = ladder.best(), False
@@ -242,7 +246,8 @@ def _measure(ladder: Ladder, target: float, enough: float) -> Derivative:
         if k is None:
             break
         falls = k < min(ladder.rungs)
-        if falls and _many_kinks(ladder, k + 1) and k - STRIDE > ladder.lowest:
+        if falls and far and _many_kinks(ladder, k + 1) and k - STRIDE > ladder.lowest:
+            far = False
             ladder.add(k - STRIDE + 1)
             k -= STRIDE
         ladder.add(k)

@@ -31,7 +31,7 @@ from .weights import LOOKS, probes_for, spread
 SHARP = 30
 """Error bar aimed at along a probe, as a part of `tol`: what `SPREAD` may multiply."""
 CONTENT = 4
-"""Multiple of the sharpest error bar of a probe that does for the others."""
+"""Multiple of the sharpest error bar of a probe that does for the others, as the median does."""
 NOISY = 0.3
 """Part of `warn` below which a bound that noise allows is sharp enough."""
 MOST = 4
@@ -200,7 +200,8 @@ class Probing:
             readings[row] = reading
             errors.append(self.prober.expected(group, row, found.skip) - reading.value)
             self.sharpest = min(self.sharpest or math.inf, reading.bar)
-            target = max(self.target, CONTENT * self.sharpest)
+            typical = float(np.median([r.bar for r in readings.values()]))
+            target = max(self.target, CONTENT * self.sharpest, typical)
             so_far = Certificate(
                 group,
                 readings,
