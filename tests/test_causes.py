@@ -686,3 +686,14 @@ def test_weights_wrong_beside_their_right_bias_are_not_called_upstream() -> None
     rng = np.random.default_rng(0)
     wrong = {k: rng.normal(size=model.true[k].shape) for k in ("W1", "b1", "W2")}
     assert told(model, spoiled(model, wrong)) == []
+
+
+@pytest.mark.parametrize(("bias", "named"), [("conv.bias", False), ("norm.weight", True)])
+def test_names_say_which_parameters_are_of_one_layer(bias: str, named: bool) -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"stem.weight": (4, 3), "conv.weight": (5, 4), bias: (5,), "out.weight": (2, 5)}
+    true = {k: rng.normal(size=shape) for k, shape in shapes.items()}
+    theta = {k: rng.normal(size=shape) for k, shape in shapes.items()}
+    wrong = {k: rng.normal(size=true[k].shape) for k in ("stem.weight", "conv.weight")}
+    found = causes(evidence(true, {**true, **wrong}, theta))
+    assert [f.name for f in found] == ["upstream"] * named

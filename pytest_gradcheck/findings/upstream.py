@@ -42,7 +42,9 @@ def upstream(scene: Scene) -> Iterator[Finding]:
 def _of_one_layer(last: Evidence, first: Evidence) -> bool:
     """Whether these are weights and their bias: the same gradient comes back to both."""
     own, other = (e.name.rpartition(".")[0] for e in (last, first))
-    return own == other != "" or (_layer(last).is_matrix and not _layer(first).is_matrix)
+    if own or other:  # block.conv.weight, block.conv.bias
+        return own == other
+    return _layer(last).is_matrix and not _layer(first).is_matrix
 
 
 def _runs_backwards(evidence: Sequence[Evidence]) -> bool:
