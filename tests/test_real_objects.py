@@ -371,6 +371,20 @@ class Normalised:
         return {"W": self.X.T @ dz, "b": dz.sum(axis=0)}
 
 
+class NormalisedInFloat32(Normalised):
+    """The same with a claim that was summed up in float32, and a loss that ignores the bias."""
+
+    def _normal(self) -> tuple[np.ndarray, np.ndarray]:
+        z = self.X @ self.params["W"]
+        deviation = np.sqrt(z.var(axis=0) + 1e-5)
+        return (z - z.mean(axis=0)) / deviation, deviation
+
+    def grads(self) -> dict[str, np.ndarray]:
+        grads = super().grads()
+        grads["b"] = np.array([1.0, -2.0]) * np.finfo(np.float32).eps * np.abs(grads["W"]).max()
+        return as_float32(grads)
+
+
 class TestBiasInFrontOfBatchNormalisation:
     def test_is_untested_not_wrong(self) -> None:
         result = check(Normalised())
@@ -380,6 +394,14 @@ class TestBiasInFrontOfBatchNormalisation:
 
     def test_passes_when_allowed(self) -> None:
         assert check(Normalised(), allow=["zero-gradient"]).status == "pass"
+
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    def test_its_rounding_to_float32_is_no_claim_that_the_loss_should_follow(
+        self, mode: str
+    ) -> None:
+        result = check(NormalisedInFloat32(), mode=mode)
+        assert [f.where for f in result.findings if f.name == "zero-gradient"] == [("b",)]
+        assert {block.status for block in result.blocks} == {"pass"}
 
 
 class Relu:
