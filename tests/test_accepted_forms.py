@@ -201,6 +201,33 @@ class Getter(OnlyLoss):
         return self._left
 
 
+class GetterOfOwnData(Getter):
+    """What it hands out is not even there before the first backward pass."""
+
+    def loss(self) -> float:
+        return super().loss(X[:3], Y[:3])
+
+
+class PropertyOfOwnData(GetterOfOwnData):
+    grads = property(Getter.grads)  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("kind", [GetterOfOwnData, PropertyOfOwnData])
+@pytest.mark.parametrize(("scaled", "status"), [({}, "pass"), ({"b1": 1.1}, "fail")])
+def test_what_only_backward_leaves_behind_is_read_after_it(
+    kind: Any, scaled: dict[str, float], status: str
+) -> None:
+    assert check(kind(**scaled)).status == status
+
+
+@pytest.mark.parametrize("kind", [GetterOfOwnData, PropertyOfOwnData])
+def test_attribute_that_backward_does_not_leave_either_is_the_users_own_error(kind: Any) -> None:
+    model = kind()
+    model.backward = lambda: None
+    with pytest.raises(AttributeError, match="_left"):
+        check(model)
+
+
 @pytest.mark.parametrize(("scaled", "status"), [({}, "pass"), ({"b1": 1.1}, "fail")])
 def test_getter_without_arguments_is_read_after_backward(
     scaled: dict[str, float], status: str

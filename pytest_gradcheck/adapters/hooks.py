@@ -201,7 +201,10 @@ class Hooks:
 
     def claimed(self, loss: Callable[[], Any]) -> Any:
         """The gradients, in the object's own structure, after the loss was called."""
-        grads = self.get("grads")
+        try:
+            grads = self.get("grads")
+        except AttributeError:  # a property of what backward() leaves behind: read again below
+            grads = None
         if grads is _MISSING:
             claimed = second_of_pair(loss())
             if claimed is not None:
@@ -220,8 +223,14 @@ class Hooks:
             return grads()
         if self.before_each is not None:
             self.before_each()
-        claimed = listed(grads(*self.args))
-        if not self.args and _is_all_zero(claimed) and callable(self.get("backward")):
+        may_be_getter = not self.args and callable(self.get("backward"))
+        try:
+            claimed = listed(grads(*self.args))
+        except AttributeError:
+            if not may_be_getter:
+                raise
+            claimed = None
+        if may_be_getter and (claimed is None or _is_all_zero(claimed)):
             self._backward()  # it was a getter after all
             claimed = listed(grads())
         return claimed
