@@ -597,3 +597,29 @@ def test_a_bias_of_a_softmax_reaches_the_loss() -> None:
     result = check(loss=loss, grads=grads, params=params)
     assert result.status == "fail"
     assert [b.name for b in result.blocks if b.status == "fail"] == ["b"]
+
+
+class Observed(np.ndarray):
+    """Of a library that has its own idea of a copy, as paramz has."""
+
+    def copy(self) -> Any:  # type: ignore[override]
+        raise AssertionError("not for others")
+
+
+def test_arrays_of_a_kind_that_copies_in_its_own_way() -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.params = {"w": np.array([0.5, -1.0]), "v": np.array([1.0, 2.0]).view(Observed)}
+            self.calls = np.zeros(1).view(Observed)
+
+        def loss(self) -> float:
+            self.calls += 1
+            return float(np.sum(np.exp(self.params["w"]) * self.params["v"]))
+
+        def grads(self) -> dict[str, np.ndarray]:
+            slope = np.exp(self.params["w"])
+            return {"w": slope * self.params["v"], "v": slope}
+
+    model = Model()
+    assert check(model).status == "pass"
+    assert model.calls.tolist() == [0]
