@@ -586,3 +586,41 @@ def test_values_are_written_back_where_only_copies_are_handed_out(
 def test_copies_that_cannot_be_written_back_are_an_error() -> None:
     with pytest.raises(SubjectError, match=r"new copy of theta.*set_params"):
         check(Copies())
+
+
+class Cached(Mlp):
+    """A property that hands out its own arrays, and a setter by which alone the loss takes note."""
+
+    def __init__(self, **scaled: float) -> None:
+        super().__init__(**scaled)
+        self._note()
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        return self.params
+
+    @weights.setter
+    def weights(self, values: dict[str, np.ndarray]) -> None:
+        for name, given in values.items():
+            self.params[name][...] = given
+        self._note()
+
+    def _note(self) -> None:
+        self._noted = Mlp()
+        self._noted.params = {name: array.copy() for name, array in self.params.items()}
+
+    def loss(self, *args: Any) -> float:
+        return self._noted.loss(*args)
+
+
+@pytest.mark.parametrize(("scaled", "status"), [({}, "pass"), ({"b1": 1.1}, "fail")])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_setter_of_a_property_is_called_for_what_depends_on_it(
+    scaled: dict[str, float], status: str, dtype: Any
+) -> None:
+    model = Cached(**scaled)
+    model.params = {name: array.astype(dtype) for name, array in model.params.items()}
+    model._note()
+    before = model.loss()
+    assert check(model, hooks={"params": "weights"}).status == status
+    assert model.loss() == before
