@@ -189,6 +189,16 @@ def test_plain_functions_are_told_as_clearly(given: dict[str, Any], parts: list[
     assert [part for part in parts if part not in str(caught.value)] == [], str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["Series", "DataFrame"])
+def test_labelled_parameters_are_told_how_to_be_handed_over(kind: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    given = getattr(pandas, kind)({"a": [0.5], "b": [2.0]} if kind == "DataFrame" else [0.5, 2.0])
+    words = {"loss": lambda p: float(np.sum(p**2)), "grads": lambda p: 2 * p}
+    with pytest.raises(SubjectError, match=rf"{kind}: only NumPy.*to_numpy\(copy=True\)"):
+        check(**words, params=given)
+    assert check(**words, params=given.to_numpy(copy=True)).status == "pass"
+
+
 @pytest.mark.parametrize(
     ("word", "here"),
     [("fun", "loss"), ("x0", "params"), ("grad", "grads"), ("hessian", "hess"), ("hessp", "hvp")],
