@@ -82,6 +82,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     return outcome
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """The same for methods of a ``unittest.TestCase``, which unittest calls by itself."""
+    if item.get_closest_marker("gradcheck") is None:
+        return (yield)
+    from .session import checking_returned, is_of_unittest
+
+    if not is_of_unittest(item):
+        return (yield)
+    with checking_returned(item):
+        return (yield)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_gradcheck_adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
     from .adapters import adapt

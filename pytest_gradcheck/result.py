@@ -22,6 +22,13 @@ class Result(core.Result):
         values = {f.name: getattr(found, f.name) for f in fields(found)}
         return cls(**{**values, "points": tuple(map(cls.of, found.points))})
 
+    def __str__(self) -> str:
+        """The report, as ``print`` shows it; ``repr`` has the fields."""
+        from .report.cells import plain
+        from .report.text import WIDTH, View, report
+
+        return "\n".join(plain(report(self, View(width=WIDTH, verbosity=0))))
+
     def plot(self) -> Figure:
         """Draw the pictures of the page: heat maps of the error, claimed against measured.
 

@@ -202,20 +202,23 @@ def require_servable(item: pytest.Item) -> None:
         _refuse(item, SettingsError(f"{MARK}: {mistake}"))
     if _uses_fixture(item) or not _is_marked_itself(item):
         return
-    owner = getattr(item, "cls", None)
-    if owner is not None and issubclass(owner, unittest.TestCase):
-        _refuse(
-            item,
-            "what a unittest.TestCase method returns is lost, so nothing would be checked; call"
-            " pytest_gradcheck.check(...) in it, or make it a plain test function",
-        )
-    function = getattr(item, "obj", None)
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+    if _is_async(item):
         _refuse(
             item,
             "an async test returns a coroutine, not the object to be checked; take the gradcheck"
             " fixture and call it in the test",
         )
+
+
+def is_of_unittest(item: pytest.Item) -> bool:
+    """Whether a test is a method of a ``unittest.TestCase``."""
+    owner = getattr(item, "cls", None)
+    return owner is not None and issubclass(owner, unittest.TestCase)
+
+
+def _is_async(item: pytest.Item) -> bool:
+    function = getattr(item, "obj", None)
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _mistake_in_settings(item: pytest.Item) -> str | None:
@@ -263,6 +266,26 @@ def collecting_returned(item: pytest.Function) -> Iterator[list[Any]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(item, "obj", test)
         yield returned
+
+
+@contextmanager
+def checking_returned(item: Any) -> Iterator[None]:
+    """Check what a method of a ``unittest.TestCase`` returns as a part of it.
+
+    So unittest sees the outcome (``expectedFailure``, ``tearDown``), and nothing returned, of which
+    it would warn.  A coroutine is its own affair.
+    """
+    function: Callable[[], Any] = item.obj
+
+    @functools.wraps(function)
+    def test() -> None:
+        __tracebackhide__ = True
+        check_returned(item, [function()])
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not _is_async(item):
+            patch.setattr(item, "obj", test)
+        yield
 
 
 def check_returned(item: pytest.Function, returned: list[Any]) -> None:

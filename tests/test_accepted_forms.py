@@ -201,6 +201,33 @@ class Getter(OnlyLoss):
         return self._left
 
 
+class GetterOfOwnData(Getter):
+    """What it hands out is not even there before the first backward pass."""
+
+    def loss(self) -> float:
+        return super().loss(X[:3], Y[:3])
+
+
+class PropertyOfOwnData(GetterOfOwnData):
+    grads = property(Getter.grads)  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("kind", [GetterOfOwnData, PropertyOfOwnData])
+@pytest.mark.parametrize(("scaled", "status"), [({}, "pass"), ({"b1": 1.1}, "fail")])
+def test_what_only_backward_leaves_behind_is_read_after_it(
+    kind: Any, scaled: dict[str, float], status: str
+) -> None:
+    assert check(kind(**scaled)).status == status
+
+
+@pytest.mark.parametrize("kind", [GetterOfOwnData, PropertyOfOwnData])
+def test_attribute_that_backward_does_not_leave_either_is_the_users_own_error(kind: Any) -> None:
+    model = kind()
+    model.backward = lambda: None
+    with pytest.raises(AttributeError, match="_left"):
+        check(model)
+
+
 @pytest.mark.parametrize(("scaled", "status"), [({}, "pass"), ({"b1": 1.1}, "fail")])
 def test_getter_without_arguments_is_read_after_backward(
     scaled: dict[str, float], status: str
@@ -559,3 +586,41 @@ def test_values_are_written_back_where_only_copies_are_handed_out(
 def test_copies_that_cannot_be_written_back_are_an_error() -> None:
     with pytest.raises(SubjectError, match=r"new copy of theta.*set_params"):
         check(Copies())
+
+
+class Cached(Mlp):
+    """A property that hands out its own arrays, and a setter by which alone the loss takes note."""
+
+    def __init__(self, **scaled: float) -> None:
+        super().__init__(**scaled)
+        self._note()
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        return self.params
+
+    @weights.setter
+    def weights(self, values: dict[str, np.ndarray]) -> None:
+        for name, given in values.items():
+            self.params[name][...] = given
+        self._note()
+
+    def _note(self) -> None:
+        self._noted = Mlp()
+        self._noted.params = {name: array.copy() for name, array in self.params.items()}
+
+    def loss(self, *args: Any) -> float:
+        return self._noted.loss(*args)
+
+
+@pytest.mark.parametrize(("scaled", "status"), [({}, "pass"), ({"b1": 1.1}, "fail")])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_setter_of_a_property_is_called_for_what_depends_on_it(
+    scaled: dict[str, float], status: str, dtype: Any
+) -> None:
+    model = Cached(**scaled)
+    model.params = {name: array.astype(dtype) for name, array in model.params.items()}
+    model._note()
+    before = model.loss()
+    assert check(model, hooks={"params": "weights"}).status == status
+    assert model.loss() == before

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from models import Holder, Mlp, frozen, slope, value
 
-from pytest_gradcheck import SubjectError, check
+from pytest_gradcheck import SettingsError, SubjectError, check
 
 
 def net(**changed: Any) -> Mlp:
@@ -187,6 +187,26 @@ def test_plain_functions_are_told_as_clearly(given: dict[str, Any], parts: list[
     with pytest.raises(SubjectError) as caught:
         check(subject, **given)
     assert [part for part in parts if part not in str(caught.value)] == [], str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["Series", "DataFrame"])
+def test_labelled_parameters_are_told_how_to_be_handed_over(kind: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    given = getattr(pandas, kind)({"a": [0.5], "b": [2.0]} if kind == "DataFrame" else [0.5, 2.0])
+    words = {"loss": lambda p: float(np.sum(p**2)), "grads": lambda p: 2 * p}
+    with pytest.raises(SubjectError, match=rf"{kind}: only NumPy.*to_numpy\(copy=True\)"):
+        check(**words, params=given)
+    assert check(**words, params=given.to_numpy(copy=True)).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("word", "here"),
+    [("fun", "loss"), ("x0", "params"), ("grad", "grads"), ("hessian", "hess"), ("hessp", "hvp")],
+)
+def test_words_of_other_tools_are_answered_by_ours(word: str, here: str) -> None:
+    words = {"loss": value, "grads": slope, "params": np.ones(2)} | {word: slope}
+    with pytest.raises(SettingsError, match=f"unknown keyword '{word}'.*called '{here}'"):
+        check(**words)
 
 
 def test_all_mismatched_names_are_listed_at_once() -> None:

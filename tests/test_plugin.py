@@ -168,18 +168,18 @@ class TestReturnedObject:
 
 
 UNSERVABLE = {
-    "unittest": """
-    import unittest
-
-    class TestNet(unittest.TestCase):
-        @pytest.mark.gradcheck
-        def test_net(self):
-            return Mlp()
-    """,
     "async": """
     @pytest.mark.gradcheck
     async def test_net():
         return Mlp()
+    """,
+    "async unittest": """
+    import unittest
+
+    class TestNet(unittest.IsolatedAsyncioTestCase):
+        @pytest.mark.gradcheck
+        async def test_net(self):
+            return Mlp()
     """,
     "async generator": """
     @pytest.mark.gradcheck
@@ -192,8 +192,8 @@ UNSERVABLE = {
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (UNSERVABLE["unittest"], "call pytest_gradcheck.check(...) in it"),
         (UNSERVABLE["async"], "take the gradcheck fixture"),
+        (UNSERVABLE["async unittest"], "take the gradcheck fixture"),
         (UNSERVABLE["async generator"], "take the gradcheck fixture"),
     ],
     ids=UNSERVABLE,
@@ -204,6 +204,62 @@ def test_what_the_marker_cannot_serve_is_said(run: Any, source: str, message: st
     assert "passed" not in outcomes and "skipped" not in outcomes
     result.stdout.fnmatch_lines([f"*{message}*"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+UNITTEST = """
+    import unittest
+
+    @pytest.mark.gradcheck
+    class TestNet(unittest.TestCase):
+        {fixture}
+
+        def test_right(self):
+            return Mlp()
+
+        def test_wrong(self):
+            return Mlp(b1=1.1)
+
+        @pytest.mark.gradcheck
+        def test_forgotten(self):
+            Mlp()
+
+        @unittest.expectedFailure
+        def test_expected(self):
+            return Mlp(b1=1.1)
+
+        @unittest.skip("not today")
+        def test_skipped(self):
+            return Mlp(b1=1.1)
+
+        def test_skips_itself(self):
+            self.skipTest("not today")
+
+        def test_ordinary(self):
+            self.assertEqual(1 + 1, 2)
+
+    class TestAsync(unittest.IsolatedAsyncioTestCase):
+        pytestmark = pytest.mark.gradcheck(tol=1e-6)
+
+        async def test_ordinary(self):
+            assert 1 + 1 == 3
+"""
+TAKEN = """@pytest.fixture(autouse=True)
+        def taken(self, gradcheck):
+            self.gradcheck = gradcheck
+"""
+
+
+@pytest.mark.parametrize("fixture", ["", TAKEN], ids=["alone", "with the fixture"])
+def test_what_a_method_of_unittest_returns_is_checked(run: Any, fixture: str) -> None:
+    result = run(HEAD + UNITTEST.format(fixture=fixture), "-W", "error")
+    result.assert_outcomes(passed=2, failed=3, skipped=2, xfailed=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "FAILED *::TestNet::test_wrong - factor in b1*",
+            "FAILED *::TestNet::test_forgotten - *nothing was checked*",
+            "FAILED *::TestAsync::test_ordinary - assert*",
+        ]
+    )
 
 
 def test_marker_of_module_and_class_leaves_ordinary_tests_alone(run: Any) -> None:

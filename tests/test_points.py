@@ -185,6 +185,18 @@ def test_no_point_of_the_domain_near() -> None:
               eps=1e-13)  # fmt: skip
 
 
+def test_beside_an_optimum_is_what_the_doubt_at_it_advises() -> None:
+    def loss(x: np.ndarray) -> float:
+        return float(np.sum((x - 1) ** 2) + np.sum((x - 1) ** 4))
+
+    words = {"loss": loss, "grads": lambda x: 2 * (x - 1) + 4 * (x - 1) ** 3, "params": np.ones(3)}
+    [doubt] = check(**words).findings
+    assert doubt.name == "zero-gradient"
+    assert "points=1" in doubt.message
+    assert check(**words, train=3).status == "warn"
+    assert check(**words, points=1).status == "pass"
+
+
 def test_a_point_that_sees_settles_what_another_does_not() -> None:
     net = Network([6, 8, 3])
     net.params["W2"][:] = 0  # nothing comes down to the first layer

@@ -371,6 +371,20 @@ class Normalised:
         return {"W": self.X.T @ dz, "b": dz.sum(axis=0)}
 
 
+class NormalisedInFloat32(Normalised):
+    """The same with a claim that was summed up in float32, and a loss that ignores the bias."""
+
+    def _normal(self) -> tuple[np.ndarray, np.ndarray]:
+        z = self.X @ self.params["W"]
+        deviation = np.sqrt(z.var(axis=0) + 1e-5)
+        return (z - z.mean(axis=0)) / deviation, deviation
+
+    def grads(self) -> dict[str, np.ndarray]:
+        grads = super().grads()
+        grads["b"] = np.array([1.0, -2.0]) * np.finfo(np.float32).eps * np.abs(grads["W"]).max()
+        return as_float32(grads)
+
+
 class TestBiasInFrontOfBatchNormalisation:
     def test_is_untested_not_wrong(self) -> None:
         result = check(Normalised())
@@ -380,6 +394,14 @@ class TestBiasInFrontOfBatchNormalisation:
 
     def test_passes_when_allowed(self) -> None:
         assert check(Normalised(), allow=["zero-gradient"]).status == "pass"
+
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    def test_its_rounding_to_float32_is_no_claim_that_the_loss_should_follow(
+        self, mode: str
+    ) -> None:
+        result = check(NormalisedInFloat32(), mode=mode)
+        assert [f.where for f in result.findings if f.name == "zero-gradient"] == [("b",)]
+        assert {block.status for block in result.blocks} == {"pass"}
 
 
 class Relu:
@@ -575,3 +597,29 @@ def test_a_bias_of_a_softmax_reaches_the_loss() -> None:
     result = check(loss=loss, grads=grads, params=params)
     assert result.status == "fail"
     assert [b.name for b in result.blocks if b.status == "fail"] == ["b"]
+
+
+class Observed(np.ndarray):
+    """Of a library that has its own idea of a copy, as paramz has."""
+
+    def copy(self) -> Any:  # type: ignore[override]
+        raise AssertionError("not for others")
+
+
+def test_arrays_of_a_kind_that_copies_in_its_own_way() -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.params = {"w": np.array([0.5, -1.0]), "v": np.array([1.0, 2.0]).view(Observed)}
+            self.calls = np.zeros(1).view(Observed)
+
+        def loss(self) -> float:
+            self.calls += 1
+            return float(np.sum(np.exp(self.params["w"]) * self.params["v"]))
+
+        def grads(self) -> dict[str, np.ndarray]:
+            slope = np.exp(self.params["w"])
+            return {"w": slope * self.params["v"], "v": slope}
+
+    model = Model()
+    assert check(model).status == "pass"
+    assert model.calls.tolist() == [0]

@@ -42,6 +42,17 @@ class Tags(HTMLParser):
         self.text += data
 
 
+class TestPrinted:
+    def test_is_the_report(self) -> None:
+        lines = str(check(Mlp(W1=-1.0))).splitlines()
+        assert lines[0].startswith("FAIL   Mlp: relative error")
+        assert any("cause  sign: " in line for line in lines)
+        assert max(map(len, lines)) <= 80
+
+    def test_the_fields_are_in_repr(self) -> None:
+        assert repr(check(Mlp())).startswith("Result(status='pass', relative_error=")
+
+
 class TestPlot:
     @pytest.fixture(autouse=True)
     def _drawing(self) -> None:

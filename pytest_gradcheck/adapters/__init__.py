@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from ..core.problem import Problem
-from ..errors import SubjectError
+from ..errors import SettingsError, SubjectError
 from ..settings import Settings
 from . import functions, hooks
 from .called import Called
@@ -20,6 +20,15 @@ OF_FUNCTIONS = ("grads", "params", "jac", "vjp", "jvp", "hess", "hvp", "bounds")
 OF_CALLS = ("kwargs",)
 WORDS = ("loss", *OF_FUNCTIONS, *OF_CALLS)
 """Keywords of a check that say what is checked; all others are settings."""
+MEANT = {
+    **dict.fromkeys(("fun", "func", "f", "fn", "function", "objective", "cost"), "loss"),
+    **dict.fromkeys(("grad", "gradient", "gradients", "df", "fprime", "backward"), "grads"),
+    **dict.fromkeys(("x", "x0", "theta", "parameters", "weights"), "params"),
+    "jacobian": "jac",
+    "hessian": "hess",
+    "hessp": "hvp",
+}
+"""What these are called elsewhere."""
 
 
 def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
@@ -42,7 +51,16 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
 
 
 def divided(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Keywords of a check: those that say what is checked, and settings."""
+    """Keywords of a check: those that say what is checked, and settings.
+
+    Raises
+    ------
+    SettingsError
+        For the other names that the former have elsewhere.
+    """
+    for name in keywords:
+        if name in MEANT:
+            raise SettingsError(f"unknown keyword {name!r}; here it is called {MEANT[name]!r}")
     words = {k: v for k, v in keywords.items() if k in WORDS or k == "args"}
     return words, {k: v for k, v in keywords.items() if k not in words}
 

@@ -47,7 +47,10 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
         if any(parameter is None for parameter in replaced):
             return None
         return Problem(
-            [p for p in replaced if p is not None], loss=loss, grads=grads, losses=losses
+            [p for p in replaced if p is not None],
+            loss=hooks.loss_of(blocks, hooks.params),
+            grads=grads,
+            losses=losses,
         )
 
     return Problem(
@@ -57,7 +60,7 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
         in_float64=in_float64,
         structure=blocks.tree,
         roots=[("self", subject), (hooks.owner("loss"), hooks.get("loss")), ("args", args)],
-        put_back=(lambda: hooks.write_back(blocks.tree)) if blocks.copies else None,
+        put_back=hooks.writing(blocks, lambda: blocks.tree),
         losses=losses,
         rebuild=partial(adapt, subject, args, replace(settings, executor=None)),
         notes=blocks.notes,
@@ -158,27 +161,39 @@ class Hooks:
             )
         return Blocks(blocks.tree, copies=True)
 
+    def writing(self, blocks: Blocks, values: Callable[[], Any]) -> Callable[[], None] | None:
+        """What has to be called for moved `values` to reach the object.
+
+        A property that hands out its very arrays is set to these again where it has a setter, for
+        that may do more than to store them: fill a cache, tell the layers.
+        """
+        if blocks.copies:
+            write = self._writer()
+        elif self._has_setter():
+            write = partial(setattr, self.subject, self.name("params"))
+        else:
+            return None
+        return lambda: write(values())
+
+    def _has_setter(self) -> bool:
+        static = inspect.getattr_static(self.subject, self.name("params"), None)
+        return isinstance(static, property) and static.fset is not None
+
     def _writer(self) -> Any:
         """The function that writes a whole structure back; None where there is none."""
         set_params = self.get("set_params")
         if callable(set_params):
             return set_params
         name = self.name("params")
-        static = inspect.getattr_static(self.subject, name, None)
-        settable = isinstance(static, property) and static.fset is not None
-        if settable or name in getattr(self.subject, "__dict__", {}):
+        if self._has_setter() or name in getattr(self.subject, "__dict__", {}):
             return lambda tree: setattr(self.subject, name, tree)
         return None
 
-    def write_back(self, tree: Any) -> None:
-        self._writer()(tree)
-
-    def loss_of(self, blocks: Blocks) -> Callable[[], Any]:
-        """``loss()`` at the current content of `blocks`."""
-        write = self._writer() if blocks.copies else None
+    def loss_of(self, blocks: Blocks, values: Callable[[], Any] | None = None) -> Callable[[], Any]:
+        """``loss()`` at the current content of `blocks`, or at these `values`."""
         return after(
             partial(self.get("loss"), *self.args),
-            (lambda: write(blocks.current())) if write else None,
+            self.writing(blocks, values or blocks.current),
             self.before_each,
         )
 
@@ -201,7 +216,10 @@ class Hooks:
 
     def claimed(self, loss: Callable[[], Any]) -> Any:
         """The gradients, in the object's own structure, after the loss was called."""
-        grads = self.get("grads")
+        try:
+            grads = self.get("grads")
+        except AttributeError:  # a property of what backward() leaves behind: read again below
+            grads = None
         if grads is _MISSING:
             claimed = second_of_pair(loss())
             if claimed is not None:
@@ -220,8 +238,14 @@ class Hooks:
             return grads()
         if self.before_each is not None:
             self.before_each()
-        claimed = listed(grads(*self.args))
-        if not self.args and _is_all_zero(claimed) and callable(self.get("backward")):
+        may_be_getter = not self.args and callable(self.get("backward"))
+        try:
+            claimed = listed(grads(*self.args))
+        except AttributeError:
+            if not may_be_getter:
+                raise
+            claimed = None
+        if may_be_getter and (claimed is None or _is_all_zero(claimed)):
             self._backward()  # it was a getter after all
             claimed = listed(grads())
         return claimed

@@ -31,7 +31,8 @@ def by_entry(
     saved.watch(moved.parameters)
     point.loss.many = strategy(problem, moved, point, settings)
     blocks, kinked = _measure(moved, point, settings, seed)
-    require_reach([b for b in blocks if b.claimed.any() and not b.numeric.any()], point)
+    unmoved = [i for i, b in enumerate(blocks) if b.claimed.any() and not b.numeric.any()]
+    require_reach(blocks, unmoved, point)
     doubted = [
         i for i, block in enumerate(blocks) if not (block.negligible or is_settled(block, settings))
     ]

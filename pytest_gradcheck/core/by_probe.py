@@ -37,7 +37,9 @@ def by_probe(
     origin = [saved.origin(parameter) for parameter in moved.parameters]
     helpers = workers(problem, moved, point, settings, evaluations=TYPICAL)
     probing = _probe(moved, point, origin, settings, seed, helpers)
-    require_reach([b for b in probing.blocks if b.numeric_norm < UNMOVED * b.claimed_norm], point)
+    blocks = probing.blocks
+    unmoved = [i for i, b in enumerate(blocks) if b.numeric_norm < UNMOVED * b.claimed_norm]
+    require_reach(blocks, unmoved, point)
     findings = []
     if probing.kinked:
         findings.append(_displaced())

@@ -183,8 +183,8 @@ def _untested(block: Evidence) -> Finding | None:
         (name,),
         f"{name} is untested: its claimed and its measured gradient are both zero (within"
         f" {bar:.1e}), so a missing or misplaced gradient could not be seen here. Check at a point"
-        " where it matters (other data, other initial values, after training: train=20), or accept"
-        ' it with allow=["zero-gradient"]',
+        " where it matters (other data, other initial values, after training: train=20, beside an"
+        ' optimum: points=1), or accept it with allow=["zero-gradient"]',
         {"claimed_norm": claimed, "uncertainty": bar},
     )
 
@@ -204,8 +204,8 @@ def _too_small(block: Evidence) -> Finding | None:
         (name,),
         f"{name} cannot be measured: its gradient ({gradient:.1e}) lies under the noise floor of"
         f" its differences ({bar:.1e}). Compute the loss in float64, rescale it, take fewer"
-        " samples, or train a few steps first (train=20); accept it with"
-        ' allow=["tiny-gradient"]',
+        " samples, train a few steps first (train=20) or, if this is an optimum, check beside it"
+        ' (points=1); accept it with allow=["tiny-gradient"]',
         {"bound": high, "gradient": gradient},
     )
 

@@ -184,12 +184,15 @@ def require_floating(leaf: Leaf) -> None:
     """
     value = leaf.value
     if not isinstance(value, (np.ndarray, np.generic, int, float, complex)):
-        as_array = hasattr(value, "__array__")
-        hint = (
-            "no adapter took it, and only NumPy arrays can be moved in place"
-            if as_array
-            else "expected a mapping of names to arrays, a sequence of arrays, or one array"
-        )
+        if hasattr(value, "to_numpy"):
+            hint = (
+                "only NumPy arrays can be moved in place; hand over a copy of its numbers,"
+                " .to_numpy(copy=True), to which loss and grads give their labels again"
+            )
+        elif hasattr(value, "__array__"):
+            hint = "no adapter took it, and only NumPy arrays can be moved in place"
+        else:
+            hint = "expected a mapping of names to arrays, a sequence of arrays, or one array"
         raise SubjectError(
             f"parameter {leaf.name} is of type {type(value).__module__}.{type(value).__qualname__}:"
             f" {hint}"

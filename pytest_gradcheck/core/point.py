@@ -62,6 +62,12 @@ class Point:
     def deterministic(self) -> bool:
         return self.jitter <= JITTER * abs(self.base) or not math.isfinite(self.base)
 
+    def may_be_zero(self, i: int) -> bool:
+        """Whether the claim of parameter `i` may be zero but for its rounding."""
+        whole = math.hypot(*(float(np.linalg.norm(claim)) for claim in self.claims))
+        own = float(np.linalg.norm(self.claims[i]))
+        return may_be_cancelled(own, rounding=self.rounding[i], whole=whole)
+
 
 def inspect_point(problem: Problem, settings: Settings, state: State, saved: Saved) -> Point:
     """Loss and gradient at the point, with random generators held if that is asked or needed."""
@@ -134,19 +140,13 @@ def in_float64(
             loss = Loss(_rewound(wide.loss, state) if point.held else wide.loss)
             loss.evaluations = point.loss.evaluations
             base = loss()
-            told = [i for i in narrow if not _may_be_zero(point, i)]
+            told = [i for i in narrow if not point.may_be_zero(i)]
             if all(_follows(wide.parameters[i], loss, base, point.claims[i]) for i in told):
                 return wide, replace(point, loss=loss, base=base)
     except Exception:  # a loss may refuse the other precision in any way it likes
         pass
     state.restore()
     return problem, point
-
-
-def _may_be_zero(point: Point, i: int) -> bool:
-    whole = math.hypot(*(float(np.linalg.norm(claim)) for claim in point.claims))
-    own = float(np.linalg.norm(point.claims[i]))
-    return may_be_cancelled(own, rounding=point.rounding[i], whole=whole)
 
 
 def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -15,13 +15,18 @@ REACH = (1e-3, 0.1, 1.0)
 """How far a parameter is moved, relative to its size, before it is said not to reach the loss."""
 
 
-def require_reach(unmoved: Iterable[Evidence], point: Point) -> None:
+def require_reach(blocks: Sequence[Evidence], unmoved: Iterable[int], point: Point) -> None:
     """Refuse parameters that the loss does not read.
+
+    Where the claim may be zero but for its rounding (a bias in front of a normalisation, in
+    float32), that the loss stays the same is what is to be expected.
 
     Parameters
     ----------
-    unmoved : iterable of Evidence
-        Parameters for which a gradient is claimed, and all differences are zero.
+    blocks : sequence of Evidence
+        All parameters.
+    unmoved : iterable of int
+        Those for which a gradient is claimed, and all differences are zero.
     point : Point
 
     Raises
@@ -30,7 +35,7 @@ def require_reach(unmoved: Iterable[Evidence], point: Point) -> None:
         Naming those that the loss does not follow however far they are moved.
     """
     unread = []
-    for block in unmoved:
+    for block in (blocks[i] for i in unmoved if not point.may_be_zero(i)):
         theta = block.parameter.read()
         scale = float(np.max(np.abs(theta))) or 1.0
         step = uphill(block.claimed) * scale

@@ -119,7 +119,7 @@ class Situation:
         X = _inputs(self.args)
         if X is None:
             return None
-        kept = X[sample].copy()
+        kept = np.array(X[sample])
         try:
             before = self.point.loss()
             X[sample] = X[sample - 1]

@@ -86,7 +86,8 @@ class State:
         self._alive.append(value)
         if isinstance(value, np.ndarray):
             if value.flags.writeable and value.dtype != object:
-                self._arrays.append((name, value, (layout_of(value), value.copy(order="K"))))
+                plain = np.array(value, order="K")  # a subclass may have a copy() of its own
+                self._arrays.append((name, value, (layout_of(value), plain)))
         elif isinstance(value, GENERATORS):
             self._generators.append((name, value, state_of(value)))
         elif isinstance(value, FUNCTIONS):
@@ -186,7 +187,7 @@ class State:
             if len(collection) != len(members):
                 yield name
         for name, array, (_, values) in self._arrays:
-            if array.tobytes() != values.tobytes():
+            if np.asarray(array).tobytes() != values.tobytes():
                 yield name
         yield from self.moved_generators()
 

@@ -13,6 +13,8 @@ from .verdict import CAUSES, advice, causes, cost, doubts, headline, measured, o
 
 __all__ = ["CAUSES", "View", "failure", "headline", "report", "warning"]
 
+WIDTH = 80
+"""Columns of a report that is printed, whatever it is printed on."""
 WARNING_WIDTH = 78
 """Columns of a warning: pytest indents it by two."""
 SHORT = 3
