@@ -637,6 +637,7 @@ def test_small_entries_never_written_are_told_though_the_norm_hides_them() -> No
 
 LARGE: dict[str, tuple[Change, list[str], str]] = {
     "l2 missing": (OF_ALL["l2 missing"][1], ["l2-missing"], "in W"),
+    "l1 missing": (OF_A_MATRIX["wide l1"][1], ["l1-missing"], "in W"),
     "sign": (OF_ALL["sign"][1], ["sign"], "of W"),
     "rows": (zero_at(np.s_[64:]), ["partly-written"], "in rows 64 to 127"),
     "columns": (zero_at(..., np.s_[:32]), ["partly-written"], "in columns 0 to 31"),
