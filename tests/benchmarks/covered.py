@@ -55,7 +55,8 @@ def section(found: dict[str, Any]) -> str:
             ["", *COUNTS, "covered"],
             [(name, *(c[key] for key in COUNTS.values()), f"{share(c):.1f} %") for name, c in rows],
         ),
-        f"Lines excluded, none of which can run: {found['totals']['excluded_lines']}."
+        "Lines that coverage leaves out by itself (imports for type checkers, bodies of `...`):"
+        f" {found['totals']['excluded_lines']}."
         f" {versions('coverage', 'pytest', 'numpy')}.",
     ]
     return "\n\n".join(text)
