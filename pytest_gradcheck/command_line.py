@@ -133,8 +133,8 @@ def _call(
             subject, args = subject[0], [*subject[1:], *args]
     elif _is_function(subject) and not args:
         raise UnusableError(
-            f"{subject.__name__}{inspect.signature(subject)} needs arguments: name them after"
-            " --args, or name a function without arguments that returns what is to be checked"
+            f"{_with_arguments(subject)} needs arguments: name them after --args, or name a"
+            " function without arguments that returns what is to be checked"
         )
     said = {name: value for name, value in settings.items() if value is not None}
     if isinstance(subject, Mapping):
@@ -163,6 +163,14 @@ def _takes_nothing(subject: Any) -> bool:
     except ValueError:  # a built-in without a signature
         return isinstance(subject, type)
     return True
+
+
+def _with_arguments(function: Any) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    try:
+        return f"{name}{inspect.signature(function)}"
+    except ValueError:  # a built-in without a signature
+        return f"{name}(...)"
 
 
 def _status(result: Result, *, strict: bool) -> int:

@@ -6,11 +6,16 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-# Loaded before any inner run: pytester forgets what an inner run imported, and NumPy cannot be
-# loaded twice in one process.
+# Loaded before any inner run: pytester forgets what an inner run imported.  NumPy cannot be loaded
+# twice in one process, and the package would be loaded anew, with other classes, in every run.
 import numpy as np  # noqa: F401
 import pytest
 from hypothesis import settings
+
+import pytest_gradcheck.api
+import pytest_gradcheck.collector
+import pytest_gradcheck.session
+import pytest_gradcheck.terminal  # noqa: F401
 
 settings.register_profile("suite", deadline=None, derandomize=True, database=None)
 settings.load_profile("suite")

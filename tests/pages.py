@@ -23,6 +23,7 @@ from sybil import Document
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer, RawFencedCodeBlockLexer
 
 FILE = re.compile(r"# ([\w./-]+\.\w+)\n")
+PLAIN = "-p no:cacheprovider -p no:hypothesispytest"  # the latter takes a second a run
 SHOWN = {"python", "ini", "toml", "diff", "console", "text", "yaml", "markdown"}
 
 
@@ -116,11 +117,9 @@ class Reader:
         module = {"pytest": ["-m", "pytest"], "python": []}[program]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "80", "PYTHONUTF8": "1"}
-        quiet = ["-p", "no:cacheprovider"] if "pytest" in (program, *arguments[:2]) else []
-        at = 2 if arguments[:2] == ("-m", "pytest") else 0
-        given = [*arguments[:at], *quiet, *arguments[at:]]
+        environment["PYTEST_ADDOPTS"] = PLAIN
         return subprocess.run(
-            [sys.executable, *module, *given],
+            [sys.executable, *module, *arguments],
             cwd=self.folder,
             env=environment,
             capture_output=True,

@@ -235,6 +235,36 @@ def test_getter_without_arguments_is_read_after_backward(
     assert check(Getter(**scaled), X[:3], Y[:3]).status == status
 
 
+@pytest.mark.parametrize(("factor", "status"), [(1.0, "pass"), (1.1, "fail")])
+def test_getter_that_says_zero_until_backward_was_called(factor: float, status: str) -> None:
+
+    class Layer:
+        def __init__(self) -> None:
+            self.params = {"W": array(2, 3)}
+            self.left = {"W": np.zeros((2, 3))}
+
+        def loss(self) -> float:
+            return value(self.params)
+
+        def backward(self) -> None:
+            self.left = {"W": factor * slope(self.params)["W"]}
+
+        def grads(self) -> dict[str, np.ndarray]:
+            return self.left
+
+    assert check(Layer()).status == status
+
+
+def test_parameters_handed_out_by_a_built_in_method() -> None:
+    """It has no signature to ask."""
+    model = Holder({"W": array(2, 3)})
+    held = model.params
+    model.loss = lambda: value(held)  # type: ignore[method-assign]
+    model.grads = lambda: slope(held)  # type: ignore[method-assign]
+    model.params = held.copy
+    assert check(model).status == "pass"
+
+
 LOSSES = {
     "float": float,
     "0-d array": np.array,

@@ -151,6 +151,14 @@ def test_what_autograd_cannot_see(function: Any, message: str) -> None:
         check(function, X)
 
 
+def test_errors_of_the_function_itself_are_its_own() -> None:
+    def faulty(x: Any) -> Any:
+        return anp.sum(x) + None
+
+    with pytest.raises(TypeError, match="unsupported operand"):
+        check(faulty, X)
+
+
 def test_nothing_to_differentiate_by() -> None:
     with pytest.raises(SubjectError, match=r"given no floating-point number or array.*nothing"):
         check(lambda x: anp.sum(x * 1.0), np.arange(3))

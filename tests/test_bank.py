@@ -9,16 +9,23 @@ import mpmath as mp
 import numpy as np
 import pytest
 from bank import KINDS, Case, cases, special
-from bank.base import FINAL, FRESH, HELD_OUT, TUNING, WIDE_IS_WIDER
+from bank.base import FINAL, FRESH, HELD_OUT, TUNING, WIDE_IS_WIDER, Draft, build, drafts
 from bank.mutants import relative_error
 
-CASES = {case.name: case for case in cases()}
-KINKED = [case for case in CASES.values() if case.kind == "kink-at"]
+DRAFTS = list(drafts(None, None))
+KINKED = [draft for draft in DRAFTS if draft[-1].kind == "kink-at"]
 STEP = 1e-30
 
 
-def label(case: Case) -> str:
-    return f"{case.half}-{case.name}"
+def label(draft: tuple[str, str, Draft]) -> str:
+    family, half, own = draft
+    return f"{half}-{family}/{own.variant}"
+
+
+@pytest.fixture(scope="module", params=DRAFTS, ids=label)
+def case(request: pytest.FixtureRequest) -> Case:
+    """Each case in turn, built once for all tests of it: that takes longer than they do."""
+    return build(*request.param)
 
 
 def named(case: Case) -> np.random.Generator:
@@ -39,7 +46,6 @@ def complex_step(case: Case, direction: dict[str, np.ndarray]) -> tuple[float, f
     return best, float(abs(best - rough)) / (64 if WIDE_IS_WIDER else 1)
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=label)
 def test_exact_gradient(case: Case) -> None:
     rng = named(case)
     flat = [(k, i) for k, v in case.params.items() for i in np.ndindex(v.shape)]
@@ -60,7 +66,7 @@ def test_exact_gradient(case: Case) -> None:
         assert abs(got - expected) <= 1.01 * (bound + error)
 
 
-@pytest.mark.parametrize("case", KINKED, ids=label)
+@pytest.mark.parametrize("case", KINKED, indirect=True, ids=label)
 def test_kinks(case: Case) -> None:
     """One-sided differences in long double agree with the two slopes, the gradient is between."""
     assert any(mask.any() for mask in case.kinks.values())
@@ -82,7 +88,6 @@ def test_kinks(case: Case) -> None:
             assert low[i] - error - 1e-9 <= case.exact[k][i] <= high[i] + error + 1e-9
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=label)
 def test_loss(case: Case) -> None:
     before = {k: v.tobytes() for k, v in case.params.items()}
     first = case.loss(case.params)
@@ -153,24 +158,25 @@ def test_float32_is_inside() -> None:
         assert 1e-11 < max(gaps) < 1e-3, (case.name, gaps)
 
 
-def test_mutants_are_wrong() -> None:
-    kinds, total = Counter(), 0
-    for case in CASES.values():
-        for mutant in case.mutants():
-            assert mutant.relative_error == relative_error(mutant.grads, case.exact) > 0
-            kinds[mutant.kind] += 1
-            total += 1
-    assert total >= 1000
+def test_mutants_are_wrong(case: Case) -> None:
+    for mutant in case.mutants():
+        assert mutant.relative_error == relative_error(mutant.grads, case.exact) > 0
+
+
+def test_there_are_mutants_of_many_kinds() -> None:
+    kinds = Counter(mutant.kind for case in cases(TUNING) for mutant in case.mutants())
+    assert kinds.total() >= 1000
     assert len(kinds) >= 20
 
 
 def test_counts() -> None:
-    assert len(CASES) == sum(1 for _ in cases()) >= 200
-    halves = {case.family: case.half for case in CASES.values()}
-    assert all(halves[case.family] == case.half for case in CASES.values())
-    assert set(halves.values()) == {TUNING, HELD_OUT, FRESH, FINAL}
-    for half in (TUNING, HELD_OUT, FRESH, FINAL):
-        for kind in KINDS:
-            assert sum(c.kind == kind and c.half == half for c in CASES.values()) >= 3, (kind, half)
-        assert sum(its_half == half for its_half in halves.values()) >= 60
-        assert sum(case.half == half for case in CASES.values()) >= 160
+    parts = (TUNING, HELD_OUT, FRESH, FINAL)
+    assert len({(family, d.variant) for family, _, d in DRAFTS}) == len(DRAFTS) >= 200
+    kinds = Counter((d.kind, half) for _, half, d in DRAFTS)
+    assert all(kinds[kind, half] >= 3 for kind in KINDS for half in parts)
+    halves = {family: half for family, half, _ in DRAFTS}
+    assert all(halves[family] == half for family, half, _ in DRAFTS)
+    assert set(halves.values()) == set(parts)
+    for part in parts:
+        assert sum(half == part for half in halves.values()) >= 60
+        assert sum(half == part for _, half, _ in DRAFTS) >= 160

@@ -638,6 +638,38 @@ def test_small_entries_never_written_are_told_though_the_norm_hides_them() -> No
     assert "entries 7 to 9" in result.findings[-1].message
 
 
+LARGE: dict[str, tuple[Change, list[str], str]] = {
+    "l2 missing": (OF_ALL["l2 missing"][1], ["l2-missing"], "in W"),
+    "l1 missing": (OF_A_MATRIX["wide l1"][1], ["l1-missing"], "in W"),
+    "sign": (OF_ALL["sign"][1], ["sign"], "of W"),
+    "rows": (zero_at(np.s_[64:]), ["partly-written"], "in rows 64 to 127"),
+    "columns": (zero_at(..., np.s_[:32]), ["partly-written"], "in columns 0 to 31"),
+    "a corner": (zero_at(np.s_[:64], np.s_[:32]), [], ""),
+}
+
+
+@pytest.mark.parametrize(("change", "names", "place"), LARGE.values(), ids=LARGE)
+def test_mistake_in_much_of_a_large_parameter(change: Change, names: list[str], place: str) -> None:
+    """No entry of it is known but the few picked at random."""
+    rng = np.random.default_rng(0)
+    params = {"W": rng.normal(size=(128, 64)), "b": rng.normal(size=64)}
+
+    def loss(p: Any) -> float:
+        penalty = 0.005 * np.sum(p["W"] ** 2)
+        return float(np.sum(np.cos(p["W"])) + penalty + np.sum(np.tanh(p["b"])))
+
+    def grads(p: Any) -> Any:
+        g = 0.01 * p["W"] - np.sin(p["W"])
+        return {"W": change(g, p["W"]), "b": 1 - np.tanh(p["b"]) ** 2}
+
+    result = check(loss=loss, grads=grads, params=params, seed=0)
+    assert (result.status, result.evaluations < 200) == ("fail", True)
+    region, *found = result.findings
+    assert region.name == "wrong-region"
+    assert [f.name for f in found] == names
+    assert all(f.where == ("W",) and place in f.message for f in found)
+
+
 def test_sizes_say_where_they_occur() -> None:
     sizes = sizes_of(["W", "b"], [(5, 3), (3,)], (np.zeros((32, 5)), "not an array"))
     assert [(s.length, s.batch) for s in sizes] == [(32, True), (5, False), (3, False)]

@@ -53,6 +53,9 @@ def needy(a, b):
     return a
 
 
+partly = functools.partial(needy, 1)
+
+
 class Needy:
     def __init__(self, a):
         pass
@@ -125,6 +128,9 @@ def test_exit_status_is_the_verdict(words: list[str], status: int) -> None:
         (["faulty:net"], "No module named 'there_is_no_such_module'"),
         (["nets:three"], "got a float, which is nothing"),
         (["nets:needy"], "needy(a, b) needs arguments: name them after --args"),
+        (["nets:partly"], "partial(b) needs arguments: name them after --args"),
+        (["builtins:max"], "max(...) needs arguments: name them after --args"),
+        (["builtins:int"], "got a int, which is nothing"),
         (["nets:Needy"], "Needy needs arguments to make an object"),
         (["nets:f", "--args", "nets:X"], "got the function f"),
         (["nets:right", "--args", "nets:nope"], "nets has no 'nope'"),

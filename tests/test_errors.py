@@ -67,6 +67,7 @@ SUBJECTS: dict[str, tuple[Any, list[str]]] = {
     "a function": (value, ["got the function value", "gradcheck(loss=f, grads=df, params=x0)"]),
     "a number": (3.0, ["got a float", "loss, params and grads", "gradcheck(loss=f"]),
     "keywords": ({"loss": value, "params": np.ones(2)}, ["got a dict", "gradcheck(**it)"]),
+    "several objects": ([Mlp(), Mlp()], ["got a list of 2", "each object by a call of its own"]),
     "a result": (check(Mlp()), ["got a Result", "checked already"]),
     "no hooks": (Bare(), ["Bare has no 'loss'", "Bare has: forward, weights", 'hooks={"loss"']),
     "no params": (

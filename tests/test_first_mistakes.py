@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from pages import PLAIN
 
 PAGE = Path(__file__).parents[1] / "docs" / "first-mistakes.md"
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -32,8 +33,9 @@ def mistakes() -> dict[str, tuple[str, str]]:
 def met(folder: Path, name: str, code: str) -> str:
     """What pytest shows of the test of this name, on a terminal of 80 columns."""
     (folder / "test_first.py").write_text(code, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"test_first.py::{name}"]
+    command = [sys.executable, "-m", "pytest", f"test_first.py::{name}"]
     environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
+    environment["PYTEST_ADDOPTS"] = PLAIN
     run = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
     )

@@ -176,6 +176,17 @@ class TestAgain:
             ]
             pytester.runpytest_inprocess(*words[1:]).assert_outcomes(failed=1)
 
+    def test_the_path_is_a_whole_one_where_pytest_was_called_on_another_drive(
+        self, run: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def on_another_drive(path: Any, start: Any) -> str:
+            raise ValueError("path is on mount 'C:', start on mount 'D:'")
+
+        monkeypatch.setattr("pytest_gradcheck.again.os.path.relpath", on_another_drive)
+        commands = [line for line in run(WRONG).outlines if line.startswith("E   again  ")]
+        assert len(commands) == 3
+        assert all(f"{pytester.path / 'test_inner.py'}::test_net[" in line for line in commands)
+
 
 class TestSummary:
     def test_is_the_same_with_workers(self, run: Any) -> None:
