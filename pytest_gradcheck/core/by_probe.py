@@ -53,6 +53,8 @@ def by_probe(
     unlocated = probing.unlocated / (2 * math.sqrt(len(moved.parameters)))
     if unlocated > settings.tol:
         findings.append(_unlocated(unlocated))
+    elif unlocated > 0:
+        findings.append(_imprecise(unlocated, settings))
     asked.evaluations = point.loss.evaluations
     told = [f for f in _beyond_tol(probing, settings) if not f.where or set(f.where) - cancelled]
     return probing.blocks, findings + told
@@ -129,6 +131,16 @@ def _displaced() -> Finding:
         f" derivative proves nothing: checked instead at a point moved by {DISPLACEMENT:g} of the"
         ' parameters\' size. Accept it with allow=["kink"]',
         {"displacement": DISPLACEMENT},
+    )
+
+
+def _imprecise(error: float, settings: Settings) -> Finding:
+    return Finding(
+        "imprecise",
+        (),
+        f"the gradient is not exact (relative error of some parameter at least {error:.1e}), which"
+        f" tol={settings.tol:g} allows; where was not searched further",
+        {"relative_error": error},
     )
 
 

@@ -34,9 +34,8 @@ PROBE_ABOVE = 5_000
 AT_THE_POINT = 10
 """Evaluations at the point itself: is the loss deterministic, and how large is its noise?"""
 
-CUT = ("unlocated",)
 NOISY = ("coarse", "tiny-gradient")
-"""Findings of probes after which wide error bars are not the noise of the loss."""
+"""Findings that lay wide error bars to the noise of the loss: not where a search has failed."""
 
 
 def run_check(
@@ -79,9 +78,10 @@ def run_check(
                 findings.append(_loss_not_finite(point.base))
             elif mode == "probe":
                 blocks, found = by_probe(problem, point, settings, state, saved, seed)
-                cut = any(finding.name in CUT for finding in found)
-                at_point = point_findings(blocks, settings)
-                findings += [*found, *(f for f in at_point if not (cut and f.name in NOISY))]
+                names = {finding.name for finding in found}
+                at_point = point_findings(blocks, settings, ended="search-ended" in names)
+                failed = "unlocated" in names
+                findings += [*found, *(f for f in at_point if not (failed and f.name in NOISY))]
             else:
                 blocks = by_entry(problem, point, settings, state, saved, seed)
                 findings += point_findings(blocks, settings)

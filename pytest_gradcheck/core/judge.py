@@ -99,8 +99,10 @@ def worst_entries(blocks: Sequence[Evidence], count: int) -> tuple[Entry, ...]:
     return tuple(_entry(block, single, total) for block, single in singles[: -count - 1 : -1])
 
 
-def point_findings(blocks: Sequence[Evidence], settings: Settings) -> list[Finding]:
-    """What the error bars say about the point of the check."""
+def point_findings(
+    blocks: Sequence[Evidence], settings: Settings, *, ended: bool = False
+) -> list[Finding]:
+    """What the error bars say about the point of the check, or of a search that `ended` early."""
     undecided = [block for block in blocks if block.undecided]
     found: list[Finding] = [_undecided(undecided)] if undecided else []
     coarse: list[Evidence] = []
@@ -118,7 +120,7 @@ def point_findings(blocks: Sequence[Evidence], settings: Settings) -> list[Findi
             found.append(finding)
         if block.kinked.size:
             found.append(_kink(block))
-    return [*found, *([_coarse(coarse)] if coarse else [])]
+    return [*found, *([_coarse(coarse, ended)] if coarse else [])]
 
 
 def _entry(block: Evidence, single: Single, total: float) -> Entry:
@@ -210,15 +212,19 @@ def _too_small(block: Evidence) -> Finding | None:
     )
 
 
-def _coarse(blocks: Sequence[Evidence]) -> Finding:
+def _coarse(blocks: Sequence[Evidence], ended: bool) -> Finding:
     names = tuple(block.parameter.name for block in blocks)
     high = max(interval_of(block).high for block in blocks)
     return Finding(
         "coarse",
         names,
-        f"{some(names)} {'is' if len(names) == 1 else 'are'} verified only to {high:.1e}: the"
-        " noise of the loss allows no better. Compute the loss in float64 or accept it with"
-        ' allow=["coarse"]',
+        f"{some(names)} {'is' if len(names) == 1 else 'are'} verified only to {high:.1e}: "
+        + (
+            "the search for what is wrong ended before. Allow more with max_evaluations"
+            if ended
+            else "the noise of the loss allows no better. Compute the loss in float64"
+        )
+        + ' or accept it with allow=["coarse"]',
         {"bound": high},
     )
 

@@ -45,7 +45,7 @@ ROUNDS = 6
 """Searches, each followed by fresh probes, before what is left is reported as not located."""
 SLOPES, DECISIVE = 4, 12
 """Slopes of a parameter that is wrong throughout: one fixes a constant, three are left.  And those
-that follow where the error is about `fail`, and proved to be less."""
+that follow where the error is about `tol` or `fail`, and proved to be less."""
 SEARCH, LITTLE = 2_000, 100
 """Evaluations that a search may take where `max_evaluations` does not say: for errors that matter,
 and for those below `tol`."""
@@ -173,6 +173,8 @@ class Probing:
             if search.found.count == before:
                 break
             certificate = self._certify(group, search.found)
+        if not (certificate.clean or self.kinked) and self.prober.loss.evaluations < self.limit:
+            certificate = self._probe(group, search.found, enough=math.inf, patient=True)
         for wrong in search.found.throughout:
             self._measure_whole(wrong, search.found)
         self._record(group, certificate, search.found)
@@ -185,7 +187,10 @@ class Probing:
             certificate = self._probe(group, found, enough=self.enough)
         return certificate
 
-    def _probe(self, group: tuple[Region, ...], found: Found, enough: float) -> Certificate:
+    def _probe(
+        self, group: tuple[Region, ...], found: Found, enough: float, *, patient: bool = False
+    ) -> Certificate:
+        """All probes that the confidence asks for; a few, unless `patient`, where these object."""
         readings: dict[int, Reading] = {}
         errors: list[float] = []
         wanted, looks = self.probes, 1
@@ -210,7 +215,7 @@ class Probing:
                 np.array([r.noise for r in readings.values()]),
                 doubt,
             )
-            if self.kinked or (not so_far.clean and len(readings) >= ROWS):
+            if self.kinked or not (so_far.clean or patient or len(readings) < ROWS):
                 break
             if len(readings) == 1:
                 self.prober.look_ahead(group, rows[1 : None if so_far.clean else ROWS], found.skip)
@@ -247,7 +252,8 @@ class Probing:
         else:
             self._note_slopes(wrong.region, wrong.readings.rows, wrong.slopes, wrong.readings.bars)
         apart = self._apart(wrong)
-        if apart.least(self.confidence) / 2 < 2 * self.fail <= apart.typical:
+        least, typical = apart.least(self.confidence) / 2, apart.typical / 2
+        if any(least < 2 * limit and limit <= typical for limit in (self.tol, self.fail)):
             self._add_slopes(wrong.region, DECISIVE)
 
     def _add_slopes(self, region: Region, count: int) -> None:

@@ -12,7 +12,7 @@ from pytest_gradcheck import Result, check
 
 PER_FUNCTION = 10
 """Mutants of one function, between them and the right gradient one check of the latter."""
-CLAIMS = ("not-finite", "wrong-entry", "wrong-region", "unlocated")
+CLAIMS = ("not-finite", "wrong-entry", "wrong-region", "unlocated", "imprecise")
 """Findings that say that a gradient is wrong, not that a point is a poor one."""
 LARGEST = 0.3
 """Largest relative error that an error is scaled to."""
@@ -270,10 +270,11 @@ def is_claimed_wrong(result: Result) -> bool:
     """Whether the report says that the gradient is wrong, be it by less than the tolerance.
 
     A status of "warn" for a poor point does not count; an interval of the relative error that
-    does not reach down to zero does.
+    does not reach down to zero does, and so does an entry listed with an error beyond its bar.
     """
     return (
         any(block.status != "pass" for block in result.blocks)
         or any(block.relative_error > block.uncertainty for block in result.blocks)
         or any(finding.name in CLAIMS for finding in result.findings)
+        or any(entry.error > entry.uncertainty for entry in result.worst)
     )

@@ -143,8 +143,9 @@ def detection(count: int, processes: int) -> str:
             " uncertainty, block by block. Where an error's size is free, that of the worst block"
             " is log-uniform between 10 and 1e4 times the bound for it (at most 0.3, where the"
             " bound is poor). Detected: the report claims a discrepancy, that is, a block that"
-            " does not pass, a relative error whose error bar excludes zero, or a finding of"
-            " something wrong; a warning of a poor point does not count. Passed: of those, below"
+            " does not pass, a relative error whose error bar excludes zero, an entry listed with"
+            " an error beyond its bar, or a finding of something wrong; a warning of a poor point"
+            " does not count. Passed: of those, below"
             f" the tolerance all the same. Median of evaluations. Too small in any draw, and left"
             f" out: {len(trials) - len(tried)}. {time.perf_counter() - start:.0f} s.",
             *_listed(
