@@ -7,9 +7,11 @@ its module.  Nothing is written into the sources.  For systems that fork.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
+import json
 import os
 import random
 import sys
@@ -17,8 +19,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from importlib.abc import MetaPathFinder, SourceLoader
+from itertools import accumulate, zip_longest
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -32,55 +37,28 @@ from cosmic_ray.mutating import mutate_code  # noqa: E402
 from cosmic_ray.plugins import get_operator, operator_names  # noqa: E402
 from tables import parser, publish, table, versions  # noqa: E402
 
-MEASURED = ["kinks", "verdict", "jumps", "averaging", "accepted_forms"]
-PROBED = ["probes", "batch", "metamorphic"]
-SUBJECTS = ["accepted_forms", "errors", "safety", "real_objects", "functions"]
-MANY = ["batch", "probes", "progress"]
-SHOWN = ["result", "verdict", "report", "findings_shown", "points"]
-TESTS: dict[str, list[str]] = {
-    "settings": ["settings", "plugin", "command_line"],
-    "values": ["settings", "command_line"],
-    "session": ["plugin", "command_line", "report", "points"],
-    "core.gradients": ["adapters_with_mistakes", *SUBJECTS],
-    **dict.fromkeys(
-        (
-            f"core.{m}"
-            for m in (
-                *("cancelled", "climb", "differences", "direction", "directions", "displaced"),
-                *("exhaustive", "fit", "jumps", "ladder", "line", "measure", "measured", "noise"),
-                *("by_entry", "rungs"),
-            )
-        ),
-        MEASURED,
+LEFT_OUT = ("__init__", "spread", "workers")
+"""Modules of the core that act in other processes: these would import them as they are."""
+MODULES = [
+    *("settings", "values", "session"),
+    *(
+        f"core.{path.stem}"
+        for path in sorted((ROOT / "pytest_gradcheck" / "core").glob("*.py"))
+        if path.stem not in LEFT_OUT
     ),
-    **dict.fromkeys(
-        (
-            f"core.{m}"
-            for m in (
-                *("atoms", "belief", "by_probe", "certificate", "locate", "located", "probed"),
-                *("probes", "probing", "region", "weights"),
-            )
-        ),
-        PROBED,
-    ),
-    **dict.fromkeys(
-        (
-            f"core.{m}"
-            for m in (
-                *("loss", "parameters", "point", "problem", "put_back", "reach", "state"),
-                *("structure", "tied"),
-            )
-        ),
-        SUBJECTS,
-    ),
-    **dict.fromkeys(
-        (f"core.{m}" for m in ("check", "judge", "result", "situation", "study", "view")), SHOWN
-    ),
-    "core.batch": MANY,
-    "core.evaluators": MANY,
-}
-"""Modules, and the files of tests that cover each.  What runs in the processes of an executor is
-left out: they would import it as it is."""
+]
+FILES = [
+    *("measurement", "evidence", "kinks", "verdict", "jumps", "averaging", "accepted_forms"),
+    *("probes", "batch", "metamorphic", "errors", "safety", "real_objects", "functions"),
+    *("adapters_with_mistakes", "progress", "result", "report", "findings_shown", "points"),
+    *("causes", "health", "first_mistakes", "options_of_peers", "settings", "plugin"),
+    *("command_line",),
+]
+"""The files of tests that they meet."""
+ELSEWHERE = "workers or xdist or html or torch or jax or line_appears"
+"""Tests in other processes and of other packages: slow, and few of them meet the mutant."""
+SPENT = 30.0
+"""Seconds of tests that one mutant meets, the fastest of those that enter its function first."""
 EXPLAINED: dict[str, dict[str, str]] = {}
 """Survivors that were looked at, by module and changed line, and why no test can see them."""
 SWAPS = (
@@ -93,9 +71,10 @@ NEEDY = ("VariableInserter", "VariableReplacer")
 """Operators that want to be told names."""
 NOT_MET = 99
 """Exit status of a process in which the mutant was not what the tests imported."""
-SAID = Path(tempfile.mkdtemp()) / "said.txt"
-"""What the last tests said."""
-LIMIT = 400
+OURS = str(ROOT / "pytest_gradcheck")
+SAID, KILLER, RECORD = (Path(tempfile.mkdtemp()) / name for name in ("said", "killer", "record"))
+"""What the last tests said, the one that failed, and what is known of all of them."""
+LIMIT = 200
 """Seconds after which a mutant counts as killed: it does not end."""
 
 
@@ -112,12 +91,14 @@ def positions(source: str) -> Iterator[tuple[str, int]]:
             yield name, i
 
 
-def mutant(source: str, name: str, which: int) -> tuple[str, str]:
-    """The changed lines, and the whole module with them."""
+def mutant(source: str, name: str, which: int) -> tuple[int, str, str]:
+    """Number of the first changed line, the changed lines, and the whole module with them."""
     changed = mutate_code(source, get_operator(name)(), which)
-    lines = difflib.unified_diff(source.split("\n"), changed.split("\n"), n=0, lineterm="")
+    old, new = source.split("\n"), changed.split("\n")
+    lines = list(difflib.unified_diff(old, new, n=0, lineterm=""))
     shown = [line[1:].strip() for line in lines if line[:1] == "+" and line[:3] != "+++"]
-    return " / ".join(shown), changed
+    first = next(i for i, (a, b) in enumerate(zip_longest(old, new), 1) if a != b)
+    return first, " / ".join(shown) or "(left out)", changed
 
 
 class Mutated(MetaPathFinder, SourceLoader):
@@ -141,36 +122,122 @@ class Mutated(MetaPathFinder, SourceLoader):
         raise OSError("not to be cached")
 
 
-def killed(name: str, path: Path, source: str, tests: list[str]) -> bool:
-    """Whether the tests fail with this source."""
+class Recorder:
+    """Which functions of ours every test enters, and how long it takes."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, tuple[float, dict[str, list[int]]]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[Any]:
+        entered: set[CodeType] = set()
+        began = time.process_time()
+        sys.setprofile(lambda frame, event, _: event == "call" and entered.add(frame.f_code))
+        try:
+            return (yield)
+        finally:
+            sys.setprofile(None)
+            where: dict[str, list[int]] = {}
+            for code in entered:
+                if code.co_filename.startswith(OURS):
+                    name = code.co_filename.removeprefix(OURS)
+                    where.setdefault(name, []).append(code.co_firstlineno)
+            self.seen[item.nodeid] = (time.process_time() - began, where)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            raise SystemExit(f"{report.nodeid} fails without any mutation: {report.longreprtext}")
+
+    def pytest_sessionfinish(self) -> None:
+        before = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+        RECORD.write_text(json.dumps(before | self.seen))
+
+
+class Chosen:
+    """Runs some tests, in order, and says which was the first to fail."""
+
+    def __init__(self, tests: list[str]) -> None:
+        self.order = {test: i for i, test in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.nodeid in self.order]
+        items.sort(key=lambda item: self.order[item.nodeid])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            KILLER.write_text(report.nodeid)
+
+
+@cache
+def recorded() -> dict[str, tuple[float, dict[str, list[int]]]]:
+    """By test: how long it takes, and by file where the functions begin that it enters."""
+    found: dict[str, tuple[float, dict[str, list[int]]]] = json.loads(RECORD.read_text())
+    return found
+
+
+def tests_of(path: Path, line: int) -> list[str]:
+    """Tests that enter the function at a line, or the module where it is none, fastest first."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    around = [
+        (min([node.lineno, *(d.lineno for d in node.decorator_list)]), node.end_lineno or 0)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    ]
+    inner = max((ends for ends in around if ends[0] <= line <= ends[1]), default=None)
+    chosen = []
+    for test, (took, entered) in recorded().items():
+        starts = entered.get(str(path).removeprefix(OURS), ())
+        if starts and (inner is None or inner[0] in starts):
+            chosen.append((took, test))
+    total = accumulate(took for took, _ in sorted(chosen))
+    return [test for (_, test), spent in zip(sorted(chosen), total, strict=True) if spent < SPENT]
+
+
+def run(name: str, loader: Mutated | None, files: list[str], plugin: Any) -> int:
+    """Exit status of pytest in a process of its own."""
     child = os.fork()
     if child:
         status = os.waitpid(child, 0)[1]
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == NOT_MET:
-            raise SystemExit(f"{name}: its tests ran with another source")
-        return status != 0
+        return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
     import signal
 
-    signal.alarm(LIMIT)
+    signal.alarm(LIMIT if loader else 0)
     # a shell hands a process in the background no Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
     said = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(said, 1)
     os.dup2(said, 2)
-    loader = Mutated(name, path, source)
-    sys.meta_path.insert(0, loader)
     os.chdir(ROOT)
-    plain = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
-    files = [str(ROOT / f"tests/test_{t}.py") for t in tests]
+    if loader:
+        sys.meta_path.insert(0, loader)
+    plain = ["-x", "-q", "--durations=8", "-k", f"not ({ELSEWHERE})"]
+    plain += ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
     try:
-        importlib.import_module(name)  # before pytest, whose own importer would pass the mutant by
+        # before pytest, whose own importer would pass the mutant by
+        for module in [name, *MODULES]:
+            importlib.import_module(f"pytest_gradcheck.{module}")
         for loaded in ("pytest_gradcheck", "hypothesis", "_hypothesis_globals"):
             sys.modules[loaded].__doc__ = "PYTEST_DONT_REWRITE"  # nor is it to complain of that
-        status = int(pytest.main([*plain, *files]))
-        met = getattr(sys.modules.get(name), "__loader__", None) is loader
+        status = int(pytest.main([*plain, *files], plugins=[plugin]))
+        module = sys.modules.get(f"pytest_gradcheck.{name}")
+        met = loader is None or getattr(module, "__loader__", None) is loader
         os._exit(status if met else NOT_MET)
     finally:
         os._exit(1)
+
+
+def killed(module: str, path: Path, source: str, line: int) -> str | None:
+    """The test that fails with this source, if any does."""
+    tests = tests_of(path, line)
+    if not tests:
+        return None
+    KILLER.write_text("import")
+    files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+    loader = Mutated(f"pytest_gradcheck.{module}", path, source)
+    status = run(module, loader, files, Chosen(tests))
+    if status == NOT_MET:
+        raise SystemExit(f"{module}: its tests ran with another source")
+    return KILLER.read_text() if status else None
 
 
 def source_of(module: str) -> tuple[Path, str]:
@@ -180,31 +247,36 @@ def source_of(module: str) -> tuple[Path, str]:
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("modules", nargs="*", default=list(TESTS))
+    options.add_argument("modules", nargs="*", default=MODULES)
     options.add_argument("--sample", type=int, help="so many mutants of all, drawn at random")
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--record", type=Path, help="where to keep what tests enter")
     given = options.parse_args()
     places = [(m, *place) for m in given.modules for place in positions(source_of(m)[1])]
     chosen = random.Random(given.seed).sample(places, min(given.sample or len(places), len(places)))
-    for module in {tuple(TESTS[module]): module for module, *_ in chosen}.values():
-        if killed(f"pytest_gradcheck.{module}", *source_of(module), TESTS[module]):
-            print(SAID.read_text(encoding="utf-8")[-3000:])
-            raise SystemExit(f"{module}: its tests fail without any mutation")
+    global RECORD
+    RECORD = given.record or RECORD
+    known = {test.partition("::")[0] for test in recorded()} if RECORD.exists() else set()
+    files = [path for name in FILES if (path := f"tests/test_{name}.py") not in known]
+    if files and run("settings", None, files, Recorder()):
+        raise SystemExit(SAID.read_text(encoding="utf-8")[-3000:])
+    recorded.cache_clear()
     tried, dead, equal, left = Counter[str](), Counter[str](), Counter[str](), []
     for module, name, which in chosen:
         path, source = source_of(module)
-        line, changed = mutant(source, name, which)
+        number, line, changed = mutant(source, name, which)
         began = time.perf_counter()
-        end = killed(f"pytest_gradcheck.{module}", path, changed, TESTS[module])
+        end = killed(module, path, changed, number)
         tried[module] += 1
-        dead[module] += end
+        dead[module] += end is not None
         took = f"{time.perf_counter() - began:.0f} s"
         print(
             "killed" if end else "SURVIVED",
-            module,
+            f"{module}:{number}",
             name.removeprefix("core/"),
             line,
             took,
+            end or "",
             flush=True,
         )
         if not end:
