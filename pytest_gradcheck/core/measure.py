@@ -41,6 +41,9 @@ ZERO = 1e-4
 """A gradient claimed to be zero is measured as closely as one this small beside the others."""
 TRIED = 8
 """Entries of a block that are examined for jumps of the loss and, where many contradict, at all."""
+WIDER = 8.0
+"""Factor by which a ladder may know less than the first step that it bears out: one that has seen
+the claim contradicted stops early.  The error bars of the steps are widened by it."""
 SHARPER = (1.0, 0.5)
 """Norms of error bars aimed at where noise is averaged entry by entry, as parts of `warn`."""
 SOME = 32
@@ -156,11 +159,13 @@ class Measurement:
         self._climb_entries(i, tried)
         error = np.abs(first - block.numeric)[tried]
         right = error <= (bars + block.uncertainty)[tried]
-        # an infinite bar, or a ladder that knows less than the step, bears nothing out
-        right &= np.isfinite(bars[tried]) & (block.uncertainty <= bars)[tried]
+        # an infinite bar, or a ladder that knows far less than the step, bears nothing out
+        with np.errstate(divide="ignore", invalid="ignore"):
+            wider = np.fmax(1.0, block.uncertainty / bars)[tried]
+        right &= np.isfinite(bars[tried]) & (wider <= WIDER)
         if not (np.any(block.kinks[tried]) or block.jumps) and np.all(right):
             rest = block.unsettled()
-            block.trust(rest[np.isfinite(bars[rest])], bars)
+            block.trust(rest[np.isfinite(bars[rest])], np.max(wider, initial=1.0) * bars)
         self._climb_entries(i, block.unsettled())
 
     def _climb_entries(self, i: int, entries: Iterable[int]) -> None:

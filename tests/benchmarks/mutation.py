@@ -48,7 +48,16 @@ MODULES = [
     ),
 ]
 FILES = [
-    *("measurement", "evidence", "kinks", "verdict", "jumps", "averaging", "accepted_forms"),
+    *(
+        "measurement",
+        "evidence",
+        "costs",
+        "kinks",
+        "verdict",
+        "jumps",
+        "averaging",
+        "accepted_forms",
+    ),
     *("probes", "batch", "metamorphic", "errors", "safety", "real_objects", "functions"),
     *("adapters_with_mistakes", "progress", "result", "report", "findings_shown", "points"),
     *("causes", "health", "first_mistakes", "options_of_peers", "settings", "plugin"),
@@ -126,7 +135,7 @@ class Recorder:
     """Which functions of ours every test enters, and how long it takes."""
 
     def __init__(self) -> None:
-        self.seen: dict[str, tuple[float, dict[str, list[int]]]] = {}
+        self.seen: dict[str, tuple[float, dict[str, list[str]]]] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[Any]:
@@ -137,11 +146,11 @@ class Recorder:
             return (yield)
         finally:
             sys.setprofile(None)
-            where: dict[str, list[int]] = {}
+            where: dict[str, list[str]] = {}
             for code in entered:
                 if code.co_filename.startswith(OURS):
                     name = code.co_filename.removeprefix(OURS)
-                    where.setdefault(name, []).append(code.co_firstlineno)
+                    where.setdefault(name, []).append(code.co_name)
             self.seen[item.nodeid] = (time.process_time() - began, where)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -169,25 +178,26 @@ class Chosen:
 
 
 @cache
-def recorded() -> dict[str, tuple[float, dict[str, list[int]]]]:
-    """By test: how long it takes, and by file where the functions begin that it enters."""
-    found: dict[str, tuple[float, dict[str, list[int]]]] = json.loads(RECORD.read_text())
+def recorded() -> dict[str, tuple[float, dict[str, list[str]]]]:
+    """By test: how long it takes, and by file the names of the functions that it enters."""
+    found: dict[str, tuple[float, dict[str, list[str]]]] = json.loads(RECORD.read_text())
     return found
 
 
 def tests_of(path: Path, line: int) -> list[str]:
     """Tests that enter the function at a line, or the module where it is none, fastest first."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    around = [
-        (min([node.lineno, *(d.lineno for d in node.decorator_list)]), node.end_lineno or 0)
-        for node in ast.walk(tree)
+    functions = [
+        (node.lineno, node.name)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef)
+        and min([node.lineno, *(d.lineno for d in node.decorator_list)]) <= line
+        and line <= (node.end_lineno or 0)
     ]
-    inner = max((ends for ends in around if ends[0] <= line <= ends[1]), default=None)
+    inner = max(functions, default=(0, None))[1]
     chosen = []
     for test, (took, entered) in recorded().items():
-        starts = entered.get(str(path).removeprefix(OURS), ())
-        if starts and (inner is None or inner[0] in starts):
+        names = entered.get(str(path).removeprefix(OURS), ())
+        if names and (inner is None or inner in names):
             chosen.append((took, test))
     total = accumulate(took for took, _ in sorted(chosen))
     return [test for (_, test), spent in zip(sorted(chosen), total, strict=True) if spent < SPENT]
