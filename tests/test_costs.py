@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -76,24 +77,37 @@ def test_of_a_gradient_that_is_wrong(kind: str, mode: str) -> None:
         assert certain == wrong
 
 
-@pytest.mark.parametrize(("noise", "sharp"), [(1e-13, 1e-7), (1e-10, 1e-6), (1e-7, 2e-4)], ids=str)
+NOISY = {
+    ("exhaustive", 1e-13): (1e-7, 1_000),
+    ("exhaustive", 1e-11): (1e-6, 5_000),
+    ("exhaustive", 1e-9): (1e-5, 20_000),
+    ("probe", 1e-13): (1e-6, 45),
+    ("probe", 1e-11): (8e-6, 120),
+    ("probe", 1e-9): (1e-5, 1_000),
+}
+"""Bound on the error of a right gradient, and evaluations, by the noise relative to the loss."""
+
+
+@pytest.mark.parametrize(("mode", "noise"), NOISY)
 @pytest.mark.parametrize("factor", [1.0, 1.01])
-def test_of_a_noisy_loss(noise: float, sharp: float, factor: float) -> None:
+def test_of_a_noisy_loss(mode: str, noise: float, factor: float) -> None:
     rng = np.random.default_rng(0)
-    x = X[:20]
+    x = X if mode == "probe" else X[:20]
     result = check(
         loss=lambda x: loss(x) * (1 + noise * rng.standard_normal()),
         grads=lambda x: factor * slope(x),
         params=x,
         seed=0,
+        mode=mode,
     )
-    relative = (factor - 1) / (factor + 1)
+    relative, (sharp, evaluations) = (factor - 1) / (factor + 1), NOISY[mode, noise]
     assert abs(result.relative_error - relative) <= result.uncertainty
     assert result.uncertainty <= (sharp if factor == 1 else max(sharp, 5e-5))  # a hundredth of it
+    assert result.evaluations <= evaluations + 60 * (factor != 1)
     assert result.status == ("pass" if factor == 1 else "fail")
-    assert all(
-        abs(entry.numeric - slope(x)[entry.index[0]]) <= entry.uncertainty for entry in result.worst
-    )
+    assert not {f.name for f in result.findings} & {"coarse", "nondeterministic"}
+    for entry in result.worst:
+        assert abs(entry.numeric - slope(x)[entry.index[0]]) <= entry.uncertainty
 
 
 def test_of_kinks_in_every_entry() -> None:
@@ -241,3 +255,22 @@ class TestRegion:
         assert len(found) <= 2 + 2 * array.size // (1 << 15)
         weights = np.arange(array.size).reshape(shape).astype(np.int16) % 7
         assert dot(array, weights) == pytest.approx(float(np.sum(weights)))
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize("unit", [1e-20, 1.0, 1e20])
+def test_a_nan_in_one_parameter_leaves_the_verdict_on_the_others(mode: str, unit: float) -> None:
+    def grads(p: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        nan = np.array([math.nan, 1.0])
+        return {"a": unit * slope(p["a"]), "b": 1.01 * unit * slope(p["b"]), "c": nan}
+
+    result = check(
+        loss=lambda p: unit * sum(map(loss, p.values())),
+        grads=grads,
+        params={"a": X[:30].copy(), "b": X[30:60].copy(), "c": X[:2].copy()},
+        mode=mode,
+    )
+    statuses = {block.name: block.status for block in result.blocks}
+    assert statuses["a"] == "pass" and statuses["b"] == "fail"
+    assert {f.name for f in result.findings} >= {"not-finite"}
+    assert not {f.name for f in result.findings} & {"zero-gradient", "coarse"}

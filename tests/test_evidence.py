@@ -260,6 +260,12 @@ class TestVerdict:
         assert (finding.name, finding.where) == ("undecided", ("a", "b"))
         assert finding.evidence["kinks"] == 4
 
+    def test_every_parameter_is_looked_at(self) -> None:
+        given_up, wide = measured(1.0, 1.0, name="a"), measured(1.0, 1.0, 1e-3, name="c")
+        given_up.give_up()
+        found = point_findings([measured([], [], name="b"), given_up, wide], self.settings)
+        assert [(f.name, f.where) for f in found] == [("undecided", ("a",)), ("coarse", ("c",))]
+
 
 def letter(relative: float) -> str:
     """Two to a decade from 1e-12 on."""

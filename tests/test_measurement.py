@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_gradcheck.core.differences import Derivative, derivative
+from pytest_gradcheck.core.climb import points_for
+from pytest_gradcheck.core.differences import MANY, Derivative, derivative
 from pytest_gradcheck.core.fit import Window
 from pytest_gradcheck.core.jumps import longest_inside, slopes_belie_secants
 from pytest_gradcheck.core.ladder import SIGMAS, Ladder
@@ -166,6 +167,9 @@ class TestNoise:
         found = measure_noise(stairs(step, lambda h: 0.1234 + h), 0.1234)
         assert 0.1 * step < found < step
 
+    def test_of_few_steps_at_the_first_spacing_is_not_what_they_rise(self) -> None:
+        assert 1e6 * UNIT <= measure_noise(lambda h: 1e6 + 0.8 * h, 1e6) <= 1.2e6 * UNIT
+
     def test_of_a_function_that_ends_is_that_inside(self) -> None:
         along = outside(1e-11, noisy(1e-13, 0, math.exp))
         assert 3e-14 < measure_noise(along, 1.0) < 3e-13
@@ -291,9 +295,35 @@ class TestJumps:
         assert self.belied(lambda h: jumping(1.3e-5, 1.0, h), 0.0, 1.0, broken=1e-5)
         assert math.isfinite(f(0.0))
 
+    @pytest.mark.parametrize(("up", "down", "belied"), [(1.4, 0.9, True), (1.6, 0.8, False)])
+    def test_secants_to_each_side_have_to_be_near_as_well(
+        self, up: float, down: float, belied: bool
+    ) -> None:
+        def f(h: float) -> float:
+            if abs(h) > 2e-3:
+                return h
+            return (1e-3 * up if h > 0 else -1e-3 * down) if abs(h) > 0.95e-3 else 0.0
+
+        assert self.belied(f, 0.0, 1.0) == belied
+
     def test_longest_step_inside_a_domain(self) -> None:
         assert longest_inside(math.exp, 0.01) == 0.01
         edge = 1e-5
         for side in (edge, -edge):
             found = longest_inside(outside(side, math.exp), 0.01)
             assert edge / 4 < found <= edge
+
+
+@pytest.mark.parametrize("goal", [1.0, 2.0, 3.5])
+def test_noise_is_averaged_where_it_takes_the_error_bars_below_a_goal(goal: float) -> None:
+    bars = np.random.default_rng(0).uniform(0.1, 1.0, 40)
+    chosen = dict(points_for(bars, goal, 10**9))
+    rest = [bar for i, bar in enumerate(bars) if i not in chosen]
+    least = min(bars[i] for i in chosen)
+    assert np.linalg.norm(rest) <= goal / 2 < np.linalg.norm([*rest, least])
+    left = np.array([bars[i] * math.sqrt(MANY / points) for i, points in chosen.items()])
+    assert goal / 2 < np.linalg.norm(left) <= 0.8 * goal
+    spent = 2 * sum(chosen.values())
+    assert points_for(bars, goal, spent) and not points_for(bars, goal, spent - 100)
+    assert not points_for(bars, 1e-3, 10**9)  # more than one fit can have
+    assert not points_for(np.full(3, math.inf), goal, 10**9)

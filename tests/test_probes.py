@@ -482,3 +482,21 @@ def test_no_relative_error_is_above_one() -> None:
         )
         assert result.status == "fail"
         assert 0.1 < result.relative_error <= 1.0
+
+
+def test_a_column_claimed_that_the_loss_does_not_read_is_told_so():
+    network = Network()
+    X = network.X.copy()
+
+    class Blind(Network):
+        def loss(self):
+            self.X = X * (np.arange(30) != 4)
+            return super().loss()
+
+    network.__class__ = Blind
+    network.decay = 0.0
+    network.spoil = lambda grads: grads["W1"].__setitem__(4, 0.1 * grads["W1"][5])
+    result = probe(network)
+    assert regions(result) == ["W1[4, :]"]
+    finding = next(f for f in result.findings if f.name == "wrong-region")
+    assert "a gradient is claimed where the measured one is zero" in finding.message

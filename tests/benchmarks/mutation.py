@@ -1,8 +1,10 @@
 """Mutation testing of our own core: ``mutation.py settings core.rungs``; ``--sample 300`` of all.
 
-Mutants are made by cosmic-ray's operators (`pip install cosmic-ray`).  Each is imported in a
-process of its own, forked where pytest and NumPy are loaded already, and meets the tests that cover
-its module.  Nothing is written into the sources.  For systems that fork.
+Mutants are made by cosmic-ray's operators (`pip install cosmic-ray`).  Each lives in a process of
+its own and meets the tests that enter its function, the fastest first.  That process is forked
+where these are collected already, and puts the mutant's code in the place of that of the module's
+own functions; what is not inside a function is imported anew, before pytest is.  Nothing is written
+into the sources.  For systems that fork.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib.abc import MetaPathFinder, SourceLoader
 from itertools import accumulate, zip_longest
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -64,9 +67,9 @@ FILES = [
     *("command_line",),
 ]
 """The files of tests that they meet."""
-ELSEWHERE = "workers or xdist or html or torch or jax or line_appears"
+ELSEWHERE = "workers or xdist or torch or jax or line_appears"
 """Tests in other processes and of other packages: slow, and few of them meet the mutant."""
-SPENT = 30.0
+SPENT = 20.0
 """Seconds of tests that one mutant meets, the fastest of those that enter its function first."""
 EXPLAINED: dict[str, dict[str, str]] = {}
 """Survivors that were looked at, by module and changed line, and why no test can see them."""
@@ -83,8 +86,8 @@ NOT_MET = 99
 OURS = str(ROOT / "pytest_gradcheck")
 SAID, KILLER, RECORD = (Path(tempfile.mkdtemp()) / name for name in ("said", "killer", "record"))
 """What the last tests said, the one that failed, and what is known of all of them."""
-LIMIT = 200
-"""Seconds after which a mutant counts as killed: it does not end."""
+LIMIT = 60
+"""Seconds of computing after which a mutant counts as killed: it does not end."""
 
 
 def positions(source: str) -> Iterator[tuple[str, int]]:
@@ -108,6 +111,17 @@ def mutant(source: str, name: str, which: int) -> tuple[int, str, str]:
     shown = [line[1:].strip() for line in lines if line[:1] == "+" and line[:3] != "+++"]
     first = next(i for i, (a, b) in enumerate(zip_longest(old, new), 1) if a != b)
     return first, " / ".join(shown) or "(left out)", changed
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A module with one thing changed: by what, in which line, and how that line is now."""
+
+    module: str
+    name: str
+    number: int
+    line: str
+    source: str
 
 
 class Mutated(MetaPathFinder, SourceLoader):
@@ -203,32 +217,42 @@ def tests_of(path: Path, line: int) -> list[str]:
     return [test for (_, test), spent in zip(sorted(chosen), total, strict=True) if spent < SPENT]
 
 
+def quietly(limit: int) -> None:
+    """End after so many seconds of computing; what is said goes to a file."""
+    import signal
+
+    signal.setitimer(signal.ITIMER_PROF, limit)
+    # a shell hands a process in the background no Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    said = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+
+
+def tests_with(name: str, files: list[str], plugin: Any) -> int:
+    """Run pytest, with one module and then all others imported."""
+    os.chdir(ROOT)
+    plain = ["-x", "-q", "-s", "--no-header", "-k", f"not ({ELSEWHERE})"]
+    plain += ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
+    # before pytest, whose own importer would pass the mutant by
+    for module in [name, *MODULES]:
+        importlib.import_module(f"pytest_gradcheck.{module}")
+    for loaded in ("pytest_gradcheck", "hypothesis", "_hypothesis_globals"):
+        sys.modules[loaded].__doc__ = "PYTEST_DONT_REWRITE"  # nor is it to complain of that
+    return int(pytest.main([*plain, *files], plugins=[plugin]))
+
+
 def run(name: str, loader: Mutated | None, files: list[str], plugin: Any) -> int:
     """Exit status of pytest in a process of its own."""
     child = os.fork()
     if child:
         status = os.waitpid(child, 0)[1]
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
-    import signal
-
-    signal.alarm(LIMIT if loader else 0)
-    # a shell hands a process in the background no Ctrl-C
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    said = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
-    os.chdir(ROOT)
+    quietly(LIMIT if loader else 0)
     if loader:
         sys.meta_path.insert(0, loader)
-    plain = ["-x", "-q", "--durations=8", "-k", f"not ({ELSEWHERE})"]
-    plain += ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
     try:
-        # before pytest, whose own importer would pass the mutant by
-        for module in [name, *MODULES]:
-            importlib.import_module(f"pytest_gradcheck.{module}")
-        for loaded in ("pytest_gradcheck", "hypothesis", "_hypothesis_globals"):
-            sys.modules[loaded].__doc__ = "PYTEST_DONT_REWRITE"  # nor is it to complain of that
-        status = int(pytest.main([*plain, *files], plugins=[plugin]))
+        status = tests_with(name, files, plugin)
         module = sys.modules.get(f"pytest_gradcheck.{name}")
         met = loader is None or getattr(module, "__loader__", None) is loader
         os._exit(status if met else NOT_MET)
@@ -248,6 +272,103 @@ def killed(module: str, path: Path, source: str, line: int) -> str | None:
     if status == NOT_MET:
         raise SystemExit(f"{module}: its tests ran with another source")
     return KILLER.read_text() if status else None
+
+
+def can_be_put_in(path: Path, line: int) -> bool:
+    """Whether a line is inside a function, or gives a value to a name of the module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = any(
+        isinstance(node, ast.FunctionDef) and node.body[0].lineno <= line <= (node.end_lineno or 0)
+        for node in ast.walk(tree)
+    )
+    constants = (
+        node for node in tree.body if isinstance(node, ast.Assign) and path.stem != "settings"
+    )
+    return inside or any(node.lineno <= line <= (node.end_lineno or 0) for node in constants)
+
+
+def put_in(module: ModuleType, source: str) -> None:
+    """Give the functions and constants of a module, wherever they are known, what a source has."""
+    new = ModuleType(module.__name__)
+    new.__package__, new.__file__ = module.__package__, module.__file__
+    own = sys.modules[module.__name__]
+    sys.modules[module.__name__] = new  # dataclasses look there
+    exec(compile(source, str(module.__file__), "exec"), vars(new))
+    sys.modules[module.__name__] = own
+    for name, value in vars(new).items():
+        before = vars(module).get(name)
+        if name.startswith("__") or before is value:
+            continue
+        if isinstance(before, type) and before.__module__ == module.__name__:
+            for attribute, inner in vars(value).items():
+                replace_code(vars(before).get(attribute), inner)
+        elif not replace_code(before, value) and not isinstance(before, type):
+            for known in [module, *importers(module.__name__.rpartition(".")[2], name)]:
+                setattr(known, name, value)
+
+
+@cache
+def importers(stem: str, name: str) -> list[ModuleType]:
+    """The modules that hold a name of another one, of which `stem` is the last part."""
+    found = []
+    for known in list(sys.modules.values()):
+        file = getattr(known, "__file__", None) or ""
+        if not file.startswith(str(ROOT)) or not file.endswith(".py"):
+            continue
+        nodes = ast.walk(ast.parse(Path(file).read_text(encoding="utf-8")))
+        taken = (node for node in nodes if isinstance(node, ast.ImportFrom))
+        of = (node.names for node in taken if (node.module or "").rpartition(".")[2] == stem)
+        if any(alias.name == name for names in of for alias in names):
+            found.append(known)
+    return found
+
+
+def replace_code(old: Any, new: Any) -> bool:
+    """Let a function, property, or the like do what another does; False where it is none."""
+    if isinstance(old, FunctionType) and isinstance(new, FunctionType):
+        if hasattr(old, "__wrapped__"):
+            return replace_code(old.__wrapped__, new.__wrapped__)
+        old.__code__ = new.__code__
+        return True
+    for inner in ("fget", "func", "__func__"):
+        if hasattr(old, inner) and hasattr(new, inner):
+            return replace_code(getattr(old, inner), getattr(new, inner))
+    return False
+
+
+class Trial:
+    """Puts mutants in, one after the other, where the tests are collected."""
+
+    def __init__(
+        self, mutants: Iterable[Mutant], said: Callable[[Mutant, str | None], None]
+    ) -> None:
+        self.mutants, self.said = mutants, said
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        for mutant in self.mutants:
+            path, _ = source_of(mutant.module)
+            tests = [items[test] for test in tests_of(path, mutant.number) if test in items]
+            self.said(mutant, self.killer(mutant, tests) if tests else None)
+        return True
+
+    def killer(self, mutant: Mutant, tests: list[pytest.Item]) -> str | None:
+        KILLER.write_text("import")
+        child = os.fork()
+        if child:
+            return KILLER.read_text() if os.waitpid(child, 0)[1] else None
+        try:
+            quietly(LIMIT)
+            put_in(sys.modules[f"pytest_gradcheck.{mutant.module}"], mutant.source)
+            for test, after in zip_longest(tests, tests[1:]):
+                KILLER.write_text(test.nodeid)
+                failed = test.session.testsfailed
+                test.config.hook.pytest_runtest_protocol(item=test, nextitem=after)
+                if test.session.testsfailed > failed:
+                    os._exit(1)
+            os._exit(0)
+        finally:
+            os._exit(1)
 
 
 def source_of(module: str) -> tuple[Path, str]:
@@ -271,28 +392,27 @@ def main() -> None:
     if files and run("settings", None, files, Recorder()):
         raise SystemExit(SAID.read_text(encoding="utf-8")[-3000:])
     recorded.cache_clear()
-    tried, dead, equal, left = Counter[str](), Counter[str](), Counter[str](), []
+    mutants = []
     for module, name, which in chosen:
-        path, source = source_of(module)
-        number, line, changed = mutant(source, name, which)
-        began = time.perf_counter()
-        end = killed(module, path, changed, number)
-        tried[module] += 1
-        dead[module] += end is not None
-        took = f"{time.perf_counter() - began:.0f} s"
-        print(
-            "killed" if end else "SURVIVED",
-            f"{module}:{number}",
-            name.removeprefix("core/"),
-            line,
-            took,
-            end or "",
-            flush=True,
-        )
-        if not end:
-            why = EXPLAINED.get(module, {}).get(line)
-            equal[module] += why is not None
-            left.append(f"* `{module}`: `{line}`: {why or 'not yet killed'}")
+        number, line, changed = mutant(source_of(module)[1], name, which)
+        mutants.append(Mutant(module, name.removeprefix("core/"), number, line, changed))
+    tried, dead, equal, left = Counter[str](), Counter[str](), Counter[str](), []
+
+    def said(one: Mutant, killer: str | None) -> None:
+        tried[one.module] += 1
+        dead[one.module] += killer is not None
+        what = "killed" if killer else "SURVIVED"
+        print(what, f"{one.module}:{one.number}", one.name, one.line, killer or "", flush=True)
+        if not killer:
+            why = EXPLAINED.get(one.module, {}).get(one.line)
+            equal[one.module] += why is not None
+            left.append(f"* `{one.module}`: `{one.line}`: {why or 'not yet killed'}")
+
+    inside = {one: can_be_put_in(source_of(one.module)[0], one.number) for one in mutants}
+    for one in (one for one in mutants if not inside[one]):
+        said(one, killed(one.module, source_of(one.module)[0], one.source, one.number))
+    trial = Trial([one for one in mutants if inside[one]], said)
+    tests_with("settings", [f"tests/test_{name}.py" for name in FILES], trial)
     rows = [
         (f"`{m}`", tried[m], dead[m], equal[m], tried[m] - dead[m] - equal[m])
         for m in sorted(tried)
