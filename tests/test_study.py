@@ -52,4 +52,3 @@ def test_is_of_the_worst_entry_or_the_largest() -> None:
     assert constant.study is not None and constant.study.index == (0,)
     wrong = studied(x, np.array([[1.0, 1.0], [1.0, 1.1]]))
     assert (wrong.index, wrong.parameter) == ((1, 1), "x")
-    assert studied(np.zeros((0, 2))) is None
