@@ -275,3 +275,16 @@ def test_what_cannot_be_compared_is_not_used() -> None:
             return {"x": 2 * self.params["x"]}
 
     assert check(AtAnEdge()).status == "pass"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_of_the_parameters_is_no_disagreement(dtype: Any) -> None:
+    class Roughly(Batched):
+        def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+            return super().losses(batch) * (1 + 1e-6)
+
+    if dtype == np.float32:
+        assert check(Roughly(dtype=dtype), refine=False, tol=0.5).status == "pass"
+    else:
+        with pytest.raises(SubjectError, match="disagree"):
+            check(Roughly(dtype=dtype), refine=False)

@@ -162,7 +162,8 @@ class TestDirections:
         covered = [self.bound(noise, noise=noise, seed=seed) for seed in range(2)]
         assert all(norm >= noise for norm, _, _ in covered)
         assert all(found.noisy and not found.contradicts for _, _, found in covered)
-        assert max(norm for norm, _, _ in covered) <= max(100 * noise, 1e-5)  # far below `warn`
+        assert max(norm for norm, _, _ in covered) <= max(100 * noise, 1e-5)
+        assert all(found.norm / 2 <= 1e-5 for _, _, found in covered)  # `warn`
         assert max(evaluations for _, evaluations, _ in covered) <= 40_000
 
 
@@ -255,6 +256,33 @@ class TestRegion:
         assert len(found) <= 2 + 2 * array.size // (1 << 15)
         weights = np.arange(array.size).reshape(shape).astype(np.int16) % 7
         assert dot(array, weights) == pytest.approx(float(np.sum(weights)))
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_a_factor_too_small_to_matter_is_not_told(mode: str) -> None:
+    result = check(loss=loss, grads=lambda x: (1 + 2e-8) * slope(x), params=X, mode=mode)
+    assert result.status == "pass" and not result.findings
+    assert abs(result.relative_error - 1e-8) <= result.uncertainty
+
+
+def test_the_norm_of_a_gradient_that_is_wrong_throughout_is_measured_by_probes() -> None:
+    claim = 1e-3 * np.random.default_rng(1).normal(size=N)
+    result = check(loss=loss, grads=lambda x: claim, params=X, mode="probe")
+    assert result.status == "fail"
+    (block,) = result.blocks
+    assert 0.5 < block.numeric_norm / np.linalg.norm(slope(X)) < 2
+    assert abs(block.relative_error - 1) <= block.uncertainty + 0.01
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_a_whole_matrix_in_the_wrong_order_is_told_from_a_few_slopes(mode: str) -> None:
+    result = check(
+        loss=lambda x: loss(x.reshape(-1)),
+        grads=lambda x: slope(x).T,
+        params=X.reshape(20, 20).copy(),
+        mode=mode,
+    )
+    assert "transposed" in {finding.name for finding in result.findings}
 
 
 @pytest.mark.parametrize("mode", ["exhaustive", "probe"])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_gradcheck.core.differences import Derivative
 from pytest_gradcheck.core.judge import (
     Interval,
     interval_of,
@@ -18,6 +19,7 @@ from pytest_gradcheck.core.judge import (
 )
 from pytest_gradcheck.core.measured import Measured, Single, norm, norm_bound, rms, scale_of
 from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.probed import Probed
 from pytest_gradcheck.core.view import View, views_of
 from pytest_gradcheck.settings import merge
 
@@ -348,3 +350,56 @@ class TestPicture:
         blocks[3] = measured(np.zeros((0, 2)), np.zeros((0, 2)), name="p3")
         views = views_of(blocks, [i in (9, 15) for i in range(20)])
         assert [view.parameter for view in views] == ["p0", "p1", "p2", "p4", "p5", "p9", "p15"]
+
+
+class TestProbed:
+    """What is known of a parameter of which few entries were measured."""
+
+    @staticmethod
+    def of(entries: dict[int, tuple[float, float]], **more: Any) -> Probed:
+        claim = np.array([1.0, 2.0, 3.0, 4.0])
+        known = {i: Derivative.smooth(value, bar, bar) for i, (value, bar) in entries.items()}
+        corrected = claim.copy()
+        corrected[list(known)] = [d.value for d in known.values()]
+        parameter = Parameter("W", np.ones(4))
+        return Probed(parameter, claim, corrected, 0.1, 0.0, entries=known, **more)
+
+    def test_worst_are_furthest_beyond_their_bars_then_furthest_off(self) -> None:
+        block = self.of({0: (1.1, 0.5), 1: (2.5, 0.1), 2: (3.3, 0.5), 3: (4.2, 0.1)})
+        assert [one.index for one in block.worst(4)] == [1, 3, 2, 0]
+        assert [one.index for one in block.some(2)] == [1, 3]
+        assert [one.index for one in block.wrong(1e-2, 0.3)] == []
+        assert [one.index for one in self.of({1: (2.5, 0.01)}).wrong(1e-2, 0.3)] == [1]
+
+    def test_limits_of_the_error(self) -> None:
+        block = self.of({1: (2.5, 0.1), 3: (4.2, 0.0)}, most=0.3, error=0.2)
+        least, error, most = block.error_limits()
+        known = math.hypot(0.5, 0.2)
+        assert least == pytest.approx(known - 0.1)
+        assert error == pytest.approx(math.hypot(known, 0.2))
+        assert most == pytest.approx(math.hypot(known + 0.1, 0.3))
+        assert self.of({}, most=0.0).error_limits() == (0, 0, 0)
+        assert self.of({}, least=0.4, error=0.5, most=0.1).error_limits() == (0.4, 0.5, 0.4)
+
+    def test_errors_are_unknown_where_they_are_not_told_apart(self) -> None:
+        error, bar = self.of({1: (2.5, 0.1)}).errors(slice(1, 3))
+        assert error.tolist() == [0.5, 0.0] and bar.tolist() == [0.1, 0.0]
+        error, bar = self.of({1: (2.5, 0.1)}, least=1.0).errors(slice(0, 2))
+        assert error.tolist() == [0.0, 0.5]
+        assert math.isnan(bar[0]) and bar[1] == 0.1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_every_bit_of_a_parameter_counts(dtype: Any) -> None:
+    array = np.array([0.0, np.nan, 1.0], dtype)
+    parameter, saved = Parameter("W", array), Parameter("W", array).save()
+    assert parameter.is_as(saved)
+    bits = array.view(f"u{array.itemsize}")
+    for i in range(3):
+        bits[i] ^= bits.dtype.type(1) << bits.dtype.type(8 * array.itemsize - 1)  # the sign
+        assert not parameter.is_as(saved)
+        parameter.restore(saved)
+        bits[i] ^= bits.dtype.type(1)
+        assert not parameter.is_as(saved)
+        parameter.restore(saved)
+        assert parameter.is_as(saved)

@@ -14,7 +14,15 @@ from pytest_gradcheck.core.climb import points_for
 from pytest_gradcheck.core.differences import MANY, Derivative, derivative
 from pytest_gradcheck.core.fit import Window
 from pytest_gradcheck.core.jumps import longest_inside, slopes_belie_secants
-from pytest_gradcheck.core.ladder import SIGMAS, Ladder
+from pytest_gradcheck.core.ladder import (
+    CENTRAL,
+    JUMP,
+    ONE_SIDED,
+    SIGMAS,
+    Estimate,
+    Ladder,
+    tableau,
+)
 from pytest_gradcheck.core.noise import measure_noise
 
 UNIT = 2.0**-53
@@ -250,6 +258,36 @@ class TestFit:
         assert window(math.exp, 9).usable
         assert not window(math.exp, 8).usable
         assert not window(outside(0.5, math.exp), 16).usable
+
+
+@pytest.mark.parametrize(
+    ("weights", "powers"),
+    [(CENTRAL, (2, 4, 6, 8, 10)), (JUMP, (1, 3, 5, 7, 9)), (ONE_SIDED, (1, 2, 3, 4, 5))],
+    ids=["central", "jump", "one-sided"],
+)
+def test_extrapolation_is_exact_for_polynomials(weights: Any, powers: tuple[int, ...]) -> None:
+    steps = 0.5 * 4.0 ** -np.arange(6)
+    for order in range(6):
+        values = 3 + np.zeros(6) + sum((k + 1) * steps**p for k, p in enumerate(powers[:order]))
+        assert tableau(list(values), weights)[5][order] == pytest.approx(3, abs=1e-12)
+        if order:
+            assert tableau(list(values), weights)[order][order - 1] != pytest.approx(3, abs=1e-12)
+
+
+class TestEstimate:
+    """The parts of an error bar."""
+
+    def test_noise_may_explain_all_of_it(self) -> None:
+        one = Estimate(1.0, 0.5, 1.0, 0.6, 0.9, 1e-3, 1e-4)
+        assert one.uncertainty == one.random == pytest.approx(1.8)
+        assert not one.jumps
+        assert one.uncertainty_beside_jump == pytest.approx(2.4)
+
+    def test_a_certain_jump_and_truncation_are_none(self) -> None:
+        one = Estimate(1.0, 5.0, 1.0, -0.8, 0.2, 1e-3, 1e-4)
+        assert one.jumps
+        assert one.uncertainty == pytest.approx(6.4)
+        assert one.random == pytest.approx(2.1)
 
 
 def jumping(period: float, jump: float, h: float) -> float:

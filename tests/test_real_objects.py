@@ -575,3 +575,64 @@ def test_a_bias_of_a_softmax_reaches_the_loss() -> None:
     result = check(loss=loss, grads=grads, params=params)
     assert result.status == "fail"
     assert [b.name for b in result.blocks if b.status == "fail"] == ["b"]
+
+
+class Slotted:
+    """No table of attributes: a counter, one that comes to be and one that goes."""
+
+    __slots__ = ("calls", "gone", "made", "params")
+
+    def __init__(self) -> None:
+        self.params, self.calls, self.gone = {"x": np.ones(2)}, 0, "here"
+
+    def loss(self) -> float:
+        self.calls += 1
+        self.made = self.calls
+        if hasattr(self, "gone"):
+            del self.gone
+        return float(np.sum(self.params["x"] ** 2))
+
+    def grads(self) -> dict[str, np.ndarray]:
+        return {"x": 2 * self.params["x"]}
+
+
+def test_slots_stand_as_before() -> None:
+    subject = Slotted()
+    assert check(subject).status == "pass"
+    assert subject.calls == 0 and subject.gone == "here" and not hasattr(subject, "made")
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_gradients_of_tied_weights_are_summed_elsewhere(count: int) -> None:
+    x = np.array([1.0, 2.0])
+    handed = [x.copy() for _ in range(count)]
+    for _ in range(2):  # the same arrays each time
+        result = check(
+            loss=lambda p: count / 2 * float(x @ x), grads=lambda p: handed, params=[x] * count
+        )
+        assert result.blocks[0].status == "pass"
+    assert all(np.array_equal(g, [1.0, 2.0]) for g in handed)
+
+
+@pytest.mark.parametrize("count", [1, 5, 6])
+def test_what_moves_between_two_evaluations_is_named(count: int) -> None:
+    class Drifting:
+        def __init__(self) -> None:
+            self.params = {"x": np.ones(2)}
+            for i in range(count):
+                setattr(self, f"state{i}", 0.0)
+
+        def loss(self) -> float:
+            for i in range(count):
+                setattr(self, f"state{i}", getattr(self, f"state{i}") + 1.0)
+            return float(np.sum(self.params["x"])) + self.state0
+
+        def grads(self) -> dict[str, np.ndarray]:
+            return {"x": np.ones(2)}
+
+    with pytest.raises(SubjectError, match="What moved between two evaluations") as caught:
+        check(Drifting())
+    assert str(caught.value).count("state") - str(caught.value).count("reset_state") == min(
+        count, 5
+    )
+    assert (", ..." in str(caught.value)) == (count > 5)
