@@ -266,12 +266,15 @@ class TestFit:
     ids=["central", "jump", "one-sided"],
 )
 def test_extrapolation_is_exact_for_polynomials(weights: Any, powers: tuple[int, ...]) -> None:
-    steps = 0.5 * 4.0 ** -np.arange(6)
+    steps = 4.0 ** -np.arange(6)
+    rows = tableau(list(3 + steps ** powers[0]), weights)
     for order in range(6):
-        values = 3 + np.zeros(6) + sum((k + 1) * steps**p for k, p in enumerate(powers[:order]))
-        assert tableau(list(values), weights)[5][order] == pytest.approx(3, abs=1e-12)
-        if order:
-            assert tableau(list(values), weights)[order][order - 1] != pytest.approx(3, abs=1e-12)
+        row = np.array(weights[order])
+        assert sum(row) == pytest.approx(1)
+        for p in powers[:order]:
+            terms = row * steps[: order + 1] ** p
+            assert abs(sum(terms)) <= 1e-8 * max(abs(terms))  # they cancel
+        assert rows[5][order] == pytest.approx(3, abs=1e-12 if order else 0.01)
 
 
 class TestEstimate:

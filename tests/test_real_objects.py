@@ -632,7 +632,6 @@ def test_what_moves_between_two_evaluations_is_named(count: int) -> None:
 
     with pytest.raises(SubjectError, match="What moved between two evaluations") as caught:
         check(Drifting())
-    assert str(caught.value).count("state") - str(caught.value).count("reset_state") == min(
-        count, 5
-    )
-    assert (", ..." in str(caught.value)) == (count > 5)
+    said = str(caught.value)
+    assert sum(f"state{i}" in said for i in range(count)) == min(count, 5)
+    assert (", ..." in said) == (count > 5)
