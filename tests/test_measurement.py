@@ -273,7 +273,7 @@ def test_extrapolation_is_exact_for_polynomials(weights: Any, powers: tuple[int,
         assert sum(row) == pytest.approx(1)
         for p in powers[:order]:
             terms = row * steps[: order + 1] ** p
-            assert abs(sum(terms)) <= 1e-8 * max(abs(terms))  # they cancel
+            assert abs(sum(terms)) <= 1e-3 * max(abs(terms))  # they cancel
         assert rows[5][order] == pytest.approx(3, abs=1e-12 if order else 0.01)
 
 
