@@ -358,7 +358,7 @@ class TestProbed:
     @staticmethod
     def of(entries: dict[int, tuple[float, float]], **more: Any) -> Probed:
         claim = np.array([1.0, 2.0, 3.0, 4.0])
-        known = {i: Derivative.smooth(value, bar, bar) for i, (value, bar) in entries.items()}
+        known = {i: Derivative.smooth(value, bar, bar, 1e-3) for i, (value, bar) in entries.items()}
         corrected = claim.copy()
         corrected[list(known)] = [d.value for d in known.values()]
         parameter = Parameter("W", np.ones(4))
