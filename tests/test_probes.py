@@ -118,6 +118,12 @@ def test_auto_probes_above_a_number_of_parameters():
         check(small, mode="exhaustive", max_evaluations=100)
 
 
+@pytest.mark.parametrize(("size", "mode"), [(5_000, "exhaustive"), (5_001, "probe")])
+def test_auto_probes_from_that_very_number_on(size, mode):
+    result = check(loss=lambda x: float(x @ x), grads=lambda x: 2 * x, params=np.ones(size))
+    assert (result.settings["mode"], result.status) == (mode, "pass")
+
+
 @pytest.mark.parametrize("refine", [{"refine": False}, {"scheme": "forward"}])
 def test_probes_are_not_the_textbook(refine):
     with pytest.raises(SettingsError, match="probe"):

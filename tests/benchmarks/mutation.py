@@ -81,11 +81,17 @@ ANYWHERE = {
 """Parts of lines that change nothing in whatever module they are, and why."""
 EXPLAINED: dict[str, dict[str, str]] = {
     "core.atoms": {
+        "return np.argpartition(values, -count)[not count:]": (
+            "all are looked at, not the largest alone: a cost"
+        ),
         "cosine = np.abs(y @ scaled) / np.where(length > -1, length, np.inf)": (
             "all weights of an entry are zero once in 2^48 entries"
         ),
     },
     "core.batch": {
+        (
+            "size = np.where(theta == 0, np.max(np.abs(theta), initial=0.0) or 2.0, np.abs(theta))"
+        ): "a batch is compared at some place beside the point: any will do",
         "self.points = max(1, self.points // 5)": (
             "how much smaller a batch is tried where memory ran out: a cost"
         ),
@@ -94,12 +100,12 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "DOUBT = 1.0": "doubt of a correction, a thousandth of what is searched for then",
     },
     "core.evaluators": {
+        "elsewhere: bool = True,": "what is handed to workers, which are other processes",
         "workers, problem, moved, point, settings, evaluations=2 / size, elsewhere=elsewhere": (
             "whether workers that are merely offered are worth their start: a cost"
         ),
     },
     "core.fit": {"STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise"},
-    "core.ladder": {"/,": "callers name these arguments"},
     "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
     "core.measure": {
         "SOME = 31": "how often it is asked whether to go on: a cost",
@@ -109,6 +115,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "return self._left >= 0": "one entry more or less in a budget of 50,000 evaluations",
     },
     "core.measured": {
+        "@property left out before def coarsest(self) -> float: ...": (
+            "a protocol is for type checkers"
+        ),
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
     },
     "core.probed": {
@@ -144,6 +153,8 @@ EXPLAINED: dict[str, dict[str, str]] = {
 def reason(module: str, line: str) -> str | None:
     """Why a survivor is equal in effect, if it is."""
     anywhere = (why for part, why in ANYWHERE.items() if part in line)
+    if line == "/,":
+        return "callers name these arguments"
     return EXPLAINED.get(module, {}).get(line) or next(anywhere, None)
 
 
@@ -184,7 +195,8 @@ def mutant(source: str, name: str, which: int) -> tuple[int, str, str]:
     lines = list(difflib.unified_diff(old, new, n=0, lineterm=""))
     shown = [line[1:].strip() for line in lines if line[:1] == "+" and line[:3] != "+++"]
     first = next(i for i, (a, b) in enumerate(zip_longest(old, new), 1) if a != b)
-    return first, " / ".join(shown) or "(left out)", changed
+    gone = f"{old[first - 1].strip()} left out before {old[first].strip()}"
+    return first, " / ".join(shown) or gone, changed
 
 
 @dataclass(frozen=True)
