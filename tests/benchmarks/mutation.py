@@ -99,6 +99,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "core.belief": {
         "DOUBT = 1.0": "doubt of a correction, a thousandth of what is searched for then",
     },
+    "core.differences": {
+        (
+            "while longest >= narrowest and SIGMAS * floor / math.sqrt(FEW) < longest * found.sure:"
+        ): "one narrower window is tried: a cost",
+    },
     "core.evaluators": {
         "elsewhere: bool = True,": "what is handed to workers, which are other processes",
         "workers, problem, moved, point, settings, evaluations=2 / size, elsewhere=elsewhere": (
@@ -106,6 +111,12 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.fit": {"STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise"},
+    "core.view": {
+        "most = max(1, PIECE // max(1, width * (bounds[0][ 0] - bounds[0][0])))": (
+            "how many entries are worked on at a time: a cost"
+        ),
+    },
+    "core.judge": {"if high < 0.5:": "no float is at that very bound"},
     "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
     "core.measure": {
         "SOME = 31": "how often it is asked whether to go on: a cost",
