@@ -253,3 +253,38 @@ def test_a_problem_can_bring_its_own() -> None:
 
     assert check(net, adapters=[adapter]).status == "pass"
     assert sum(POINTS) == 3 + 2 * 28
+
+
+def test_what_cannot_be_compared_is_not_used() -> None:
+    class AtAnEdge:
+        """Its domain ends so near that a batch beside the point says nothing; and it is wrong."""
+
+        def __init__(self) -> None:
+            self.params = {"x": np.ones(3)}
+
+        def loss(self) -> float:
+            x = self.params["x"]
+            return float(np.sum(x**2)) if np.all(np.abs(x - 1) < 1e-6) else np.nan
+
+        def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+            x = batch["x"]
+            inside = np.all(np.abs(x - 1) < 1e-6, axis=1)
+            return np.where(inside, 5 * np.sum(x**2, axis=1), np.nan)
+
+        def grads(self) -> dict[str, np.ndarray]:
+            return {"x": 2 * self.params["x"]}
+
+    assert check(AtAnEdge()).status == "pass"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_of_the_parameters_is_no_disagreement(dtype: Any) -> None:
+    class Roughly(Batched):
+        def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+            return super().losses(batch) * (1 + 1e-6)
+
+    if dtype == np.float32:
+        assert check(Roughly(dtype=dtype), refine=False, tol=0.5).status == "pass"
+    else:
+        with pytest.raises(SubjectError, match="disagree"):
+            check(Roughly(dtype=dtype), refine=False)

@@ -146,6 +146,12 @@ def test_auto_probes_above_a_number_of_parameters():
         check(small, mode="exhaustive", max_evaluations=100)
 
 
+@pytest.mark.parametrize(("size", "mode"), [(5_000, "exhaustive"), (5_001, "probe")])
+def test_auto_probes_from_that_very_number_on(size, mode):
+    result = check(loss=lambda x: float(x @ x), grads=lambda x: 2 * x, params=np.ones(size))
+    assert (result.settings["mode"], result.status) == (mode, "pass")
+
+
 @pytest.mark.parametrize("refine", [{"refine": False}, {"scheme": "forward"}])
 def test_probes_are_not_the_textbook(refine):
     with pytest.raises(SettingsError, match="probe"):
@@ -534,3 +540,21 @@ def test_no_relative_error_is_above_one() -> None:
         )
         assert result.status == "fail"
         assert 0.1 < result.relative_error <= 1.0
+
+
+def test_a_column_claimed_that_the_loss_does_not_read_is_told_so():
+    network = Network()
+    X = network.X.copy()
+
+    class Blind(Network):
+        def loss(self):
+            self.X = X * (np.arange(30) != 4)
+            return super().loss()
+
+    network.__class__ = Blind
+    network.decay = 0.0
+    network.spoil = lambda grads: grads["W1"].__setitem__(4, 0.1 * grads["W1"][5])
+    result = probe(network)
+    assert regions(result) == ["W1[4, :]"]
+    finding = next(f for f in result.findings if f.name == "wrong-region")
+    assert "a gradient is claimed where the measured one is zero" in finding.message

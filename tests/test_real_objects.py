@@ -623,3 +623,63 @@ def test_arrays_of_a_kind_that_copies_in_its_own_way() -> None:
     model = Model()
     assert check(model).status == "pass"
     assert model.calls.tolist() == [0]
+
+
+class Slotted:
+    """No table of attributes: a counter, one that comes to be and one that goes."""
+
+    __slots__ = ("calls", "gone", "made", "params")
+
+    def __init__(self) -> None:
+        self.params, self.calls, self.gone = {"x": np.ones(2)}, 0, "here"
+
+    def loss(self) -> float:
+        self.calls += 1
+        self.made = self.calls
+        if hasattr(self, "gone"):
+            del self.gone
+        return float(np.sum(self.params["x"] ** 2))
+
+    def grads(self) -> dict[str, np.ndarray]:
+        return {"x": 2 * self.params["x"]}
+
+
+def test_slots_stand_as_before() -> None:
+    subject = Slotted()
+    assert check(subject).status == "pass"
+    assert subject.calls == 0 and subject.gone == "here" and not hasattr(subject, "made")
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_gradients_of_tied_weights_are_summed_elsewhere(count: int) -> None:
+    x = np.array([1.0, 2.0])
+    handed = [x.copy() for _ in range(count)]
+    for _ in range(2):  # the same arrays each time
+        result = check(
+            loss=lambda p: count / 2 * float(x @ x), grads=lambda p: handed, params=[x] * count
+        )
+        assert result.blocks[0].status == "pass"
+    assert all(np.array_equal(g, [1.0, 2.0]) for g in handed)
+
+
+@pytest.mark.parametrize("count", [1, 5, 6])
+def test_what_moves_between_two_evaluations_is_named(count: int) -> None:
+    class Drifting:
+        def __init__(self) -> None:
+            self.params = {"x": np.ones(2)}
+            for i in range(count):
+                setattr(self, f"state{i}", 0.0)
+
+        def loss(self) -> float:
+            for i in range(count):
+                setattr(self, f"state{i}", getattr(self, f"state{i}") + 1.0)
+            return float(np.sum(self.params["x"])) + self.state0
+
+        def grads(self) -> dict[str, np.ndarray]:
+            return {"x": np.ones(2)}
+
+    with pytest.raises(SubjectError, match="What moved between two evaluations") as caught:
+        check(Drifting())
+    said = str(caught.value)
+    assert sum(f"state{i}" in said for i in range(count)) == min(count, 5)
+    assert (", ..." in said) == (count > 5)

@@ -191,6 +191,7 @@ class TestImpossibleValues:
         ("eps=0", "eps=0: must be positive"),
         ("tol='tight'", "tol='tight': must be a number, not str"),
         ("1e-7", "got 1e-07 without a name"),
+        ("1e-7, 1e-3", "got 1e-07 without a name"),
         ("warn=1e-2, fail=1e-3", "warn=0.01 lies above fail=0.001"),
     ],
 )

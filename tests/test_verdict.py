@@ -124,6 +124,10 @@ def test_worst_entries_come_first_with_their_share() -> None:
     assert first.analytic - first.numeric == pytest.approx(-0.4, rel=1e-6)
 
 
+def test_ten_entries_are_listed_unless_told_otherwise() -> None:
+    assert len(check(Mlp(b1=2.0)).worst) == 10
+
+
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_number_of_entries_listed(count: int) -> None:
     result = check(Mlp(b1=2.0), worst=count)

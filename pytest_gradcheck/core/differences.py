@@ -63,14 +63,14 @@ class Derivative:
     fit: Fit | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def smooth(cls, value: float, uncertainty: float, noise: float, step: float = 0) -> Derivative:
+    def smooth(cls, value: float, uncertainty: float, noise: float, step: float) -> Derivative:
         """A derivative where both sides agree."""
         return cls(value, uncertainty, noise, left=value, right=value, step=step)
 
     @classmethod
     def unknown(cls) -> Derivative:
         """Nothing could be measured."""
-        return cls.smooth(math.nan, math.inf, math.inf)
+        return cls.smooth(math.nan, math.inf, math.inf, math.nan)
 
     @classmethod
     def of_fit(cls, fit: Fit) -> Derivative:

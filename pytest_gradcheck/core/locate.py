@@ -54,7 +54,7 @@ class Part:
     regions: tuple[Region, ...]
     readings: dict[int, Reading]
     sparse: bool = False
-    known: dict[tuple[int, int], Readings] = field(default_factory=dict, compare=False)
+    known: dict[tuple[int, int], Readings] = field(default_factory=dict)
 
     @property
     def size(self) -> int:

@@ -30,6 +30,7 @@ from .measured import COMMON, NEGLIGIBLE, OWN, Measured, norm_bound, rms, scale_
 from .noise import measure_noise
 from .parameters import Array, Parameter
 from .problem import Problem
+from .rungs import DECIDED
 
 SETTLED = 0.03
 """Part of `tol` that one entry may use up and still be settled by its first step."""
@@ -42,7 +43,8 @@ ZERO = 1e-4
 TRIED = 8
 """Entries of a block that are examined for jumps of the loss and, where many contradict, at all."""
 CLEAR = 10.0
-"""Multiple of what ladders know by which a first step must contradict a claim to be trusted."""
+"""Multiple of what ladders know by which a first step must contradict a claim to be trusted, and
+of the error bar that does for an entry by which one aimed at too large is too large."""
 SHARPER = (1.0, 0.5)
 """Norms of error bars aimed at where noise is averaged entry by entry, as parts of `warn`."""
 SOME = 32
@@ -159,8 +161,8 @@ class Measurement:
         off, known = np.abs(first - block.numeric)[tried], block.uncertainty[tried]
         right = np.isfinite(bars[tried]) & (off <= bars[tried] + known)
         if not (np.any(block.kinks[tried]) or block.jumps) and np.all(right):
-            # a ladder that knows less than the step bears it out only as far as it knows
-            level = float(np.max(known[known > bars[tried]], initial=0.0))
+            # ladders bear it out as far as the sharpest of them knows: those far off stop early
+            level = 0.0 if np.any(known <= bars[tried]) else float(np.min(known, initial=np.inf))
             rest = block.unsettled()
             clear = np.abs(first - block.claimed)[rest] >= CLEAR * level
             block.trust(rest[clear & np.isfinite(bars[rest])], np.maximum(bars, level))
@@ -181,16 +183,17 @@ class Measurement:
         return self._left > 0
 
     def _known(self, i: int, goal: float) -> bool:
-        """Whether the relative error of block i is known to `goal`, beyond what is certain.
+        """Whether the relative error of block i is known to `goal` beyond what is certain of it.
 
-        Where `warn` is all that can be had and nothing is certain, the upper end has to keep it.
+        Or to two digits, where it is certain.  Where `warn` is all that can be had and nothing is
+        certain, the upper end has to keep it.
         """
         block = self.blocks[i]
         least, _, most = block.error_limits()
         scale = ZERO * self.whole if block.negligible else block.scale
         if goal >= self.warn and least <= self.tol * scale:
             return most <= goal * scale
-        return most - least <= 2 * goal * scale
+        return most - least <= max(2 * goal * scale, DECIDED * least)
 
     def _measure_noise(self) -> float:
         direction = [
@@ -242,7 +245,7 @@ class Measurement:
         """Measure entry j of block i on a ladder of steps."""
         block, climb = self.blocks[i], self._climber(i, j, self.blocks[i].numeric[j])
         found = climb.measure()
-        if climb.target > self._target_beside(i, j, found.value):  # the first step was too long
+        if climb.target > CLEAR * self._target_beside(i, j, found.value):  # at a step far too long
             climb = self._climber(i, j, found.value)
             found = climb.measure()
         if self._doubtful(block, found, climb.claim) and climb.jumps(found):

@@ -1,24 +1,32 @@
 """Mutation testing of our own core: ``mutation.py settings core.rungs``; ``--sample 300`` of all.
 
-Mutants are made by cosmic-ray's operators (`pip install cosmic-ray`).  Each is imported in a
-process of its own, forked where pytest and NumPy are loaded already, and meets the tests that cover
-its module.  Nothing is written into the sources.  For systems that fork.
+Mutants are made by cosmic-ray's operators (`pip install cosmic-ray`).  Each lives in a process of
+its own and meets the tests that enter its function, the fastest first.  That process is forked
+where these are collected already, and puts the mutant's code in the place of that of the module's
+own functions; what is not inside a function is imported anew, before pytest is.  Nothing is written
+into the sources.  For systems that fork.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
+import json
 import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from importlib.abc import MetaPathFinder, SourceLoader
+from itertools import accumulate, zip_longest
 from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -32,57 +40,135 @@ from cosmic_ray.mutating import mutate_code  # noqa: E402
 from cosmic_ray.plugins import get_operator, operator_names  # noqa: E402
 from tables import parser, publish, table, versions  # noqa: E402
 
-MEASURED = ["kinks", "verdict", "jumps", "averaging", "accepted_forms"]
-PROBED = ["probes", "batch", "metamorphic"]
-SUBJECTS = ["accepted_forms", "errors", "safety", "real_objects", "functions"]
-MANY = ["batch", "probes", "progress"]
-SHOWN = ["result", "verdict", "report", "findings_shown", "points"]
-TESTS: dict[str, list[str]] = {
-    "settings": ["settings", "plugin", "command_line"],
-    "values": ["settings", "command_line"],
-    "session": ["plugin", "command_line", "report", "points"],
-    "core.gradients": ["adapters_with_mistakes", *SUBJECTS],
-    **dict.fromkeys(
-        (
-            f"core.{m}"
-            for m in (
-                *("cancelled", "climb", "differences", "direction", "directions", "displaced"),
-                *("exhaustive", "fit", "jumps", "ladder", "line", "measure", "measured", "noise"),
-                *("by_entry", "rungs"),
-            )
-        ),
-        MEASURED,
+LEFT_OUT = ("__init__", "spread", "workers")
+"""Modules of the core that act in other processes: these would import them as they are."""
+MODULES = [
+    *("settings", "values", "session"),
+    *(
+        f"core.{path.stem}"
+        for path in sorted((ROOT / "pytest_gradcheck" / "core").glob("*.py"))
+        if path.stem not in LEFT_OUT
     ),
-    **dict.fromkeys(
-        (
-            f"core.{m}"
-            for m in (
-                *("atoms", "belief", "by_probe", "certificate", "locate", "located", "probed"),
-                *("probes", "probing", "region", "weights"),
-            )
-        ),
-        PROBED,
+]
+FILES = [
+    *(
+        "measurement",
+        "evidence",
+        "costs",
+        "kinks",
+        "verdict",
+        "jumps",
+        "averaging",
+        "accepted_forms",
     ),
-    **dict.fromkeys(
-        (
-            f"core.{m}"
-            for m in (
-                *("loss", "parameters", "point", "problem", "put_back", "reach", "state"),
-                *("structure", "tied"),
-            )
-        ),
-        SUBJECTS,
-    ),
-    **dict.fromkeys(
-        (f"core.{m}" for m in ("check", "judge", "result", "situation", "study", "view")), SHOWN
-    ),
-    "core.batch": MANY,
-    "core.evaluators": MANY,
+    *("probes", "batch", "metamorphic", "errors", "safety", "real_objects", "functions"),
+    *("adapters_with_mistakes", "progress", "result", "report", "findings_shown", "points"),
+    *("causes", "health", "first_mistakes", "options_of_peers", "settings", "plugin"),
+    *("command_line",),
+]
+"""The files of tests that they meet."""
+ELSEWHERE = "workers or xdist or torch or jax or line_appears"
+"""Tests in other processes and of other packages: slow, and few of them meet the mutant."""
+SPENT = 20.0
+"""Seconds of tests that one mutant meets, the fastest of those that enter its function first."""
+ANYWHERE = {
+    "frozen=False": "nothing assigns to a record; that nothing can is for those who read",
+    "strict=False": "both are equally long; `strict` would tell a mistake of ours",
+    "reshape(~1": "NumPy works out any negative length",
+    "reshape(- 2": "NumPy works out any negative length",
+    "reshape( - 2": "NumPy works out any negative length",
 }
-"""Modules, and the files of tests that cover each.  What runs in the processes of an executor is
-left out: they would import it as it is."""
-EXPLAINED: dict[str, dict[str, str]] = {}
-"""Survivors that were looked at, by module and changed line, and why no test can see them."""
+"""Parts of lines that change nothing in whatever module they are, and why."""
+EXPLAINED: dict[str, dict[str, str]] = {
+    "core.atoms": {
+        "return np.argpartition(values, -count)[not count:]": (
+            "all are looked at, not the largest alone: a cost"
+        ),
+        "cosine = np.abs(y @ scaled) / np.where(length > -1, length, np.inf)": (
+            "all weights of an entry are zero once in 2^48 entries"
+        ),
+    },
+    "core.batch": {
+        (
+            "size = np.where(theta == 0, np.max(np.abs(theta), initial=0.0) or 2.0, np.abs(theta))"
+        ): "a batch is compared at some place beside the point: any will do",
+        "self.points = max(1, self.points // 5)": (
+            "how much smaller a batch is tried where memory ran out: a cost"
+        ),
+    },
+    "core.belief": {
+        "DOUBT = 1.0": "doubt of a correction, a thousandth of what is searched for then",
+    },
+    "core.differences": {
+        (
+            "while longest >= narrowest and SIGMAS * floor / math.sqrt(FEW) < longest * found.sure:"
+        ): "one narrower window is tried: a cost",
+    },
+    "core.evaluators": {
+        "elsewhere: bool = True,": "what is handed to workers, which are other processes",
+        "workers, problem, moved, point, settings, evaluations=2 / size, elsewhere=elsewhere": (
+            "whether workers that are merely offered are worth their start: a cost"
+        ),
+    },
+    "core.fit": {"STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise"},
+    "core.view": {
+        "most = max(1, PIECE // max(1, width * (bounds[0][ 0] - bounds[0][0])))": (
+            "how many entries are worked on at a time: a cost"
+        ),
+    },
+    "core.judge": {"if high < 0.5:": "no float is at that very bound"},
+    "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
+    "core.measure": {
+        "SOME = 31": "how often it is asked whether to go on: a cost",
+        "agree = error < noise + claim_rounding + self._target(claim)": (
+            "two sums of floats are never equal but where both are zero, which is settled otherwise"
+        ),
+        "return self._left >= 0": "one entry more or less in a budget of 50,000 evaluations",
+    },
+    "core.measured": {
+        "@property left out before def coarsest(self) -> float: ...": (
+            "a protocol is for type checkers"
+        ),
+        "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
+    },
+    "core.probed": {
+        "typical = self.claimed_norm / math.sqrt(max(self.claimed.size, 0))": (
+            "an empty parameter has no entry whose rounding is asked for"
+        ),
+    },
+    "core.probing": {
+        "if groups and (reach >= ample or reach > APART * self.prober.reach(groups[-1][0])):": (
+            "no float is at that very bound"
+        ),
+    },
+    "core.rungs": {
+        "if may_rise and (best.noise >= best.truncation + abs(best.jump) / 2 or not may_fall):": (
+            "no two such floats are equal"
+        ),
+        "top, bottom = max(rungs, default= -1), min(rungs, default=0)": (
+            "not used where there is no rung"
+        ),
+    },
+    "core.situation": {
+        "return self.point.claim() if change >= CURVED * abs(before) else None": (
+            "no float is at that very bound"
+        ),
+    },
+    "core.weights": {
+        "low, high = float(count), 2 * count - 3 * log_risk": "the bracket still holds the root",
+    },
+}
+"""Survivors that were looked at, by module and changed line, and why no test is to see them."""
+
+
+def reason(module: str, line: str) -> str | None:
+    """Why a survivor is equal in effect, if it is."""
+    anywhere = (why for part, why in ANYWHERE.items() if part in line)
+    if line == "/,":
+        return "callers name these arguments"
+    return EXPLAINED.get(module, {}).get(line) or next(anywhere, None)
+
+
 SWAPS = (
     *("Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "Pow_Mul", "FloorDiv_Mul", "Mod_Mul", "Lt_LtE"),
     *("LtE_Lt", "Gt_GtE", "GtE_Gt", "Lt_GtE", "GtE_Lt", "LtE_Gt", "Gt_LtE", "Eq_NotEq", "NotEq_Eq"),
@@ -93,10 +179,11 @@ NEEDY = ("VariableInserter", "VariableReplacer")
 """Operators that want to be told names."""
 NOT_MET = 99
 """Exit status of a process in which the mutant was not what the tests imported."""
-SAID = Path(tempfile.mkdtemp()) / "said.txt"
-"""What the last tests said."""
-LIMIT = 400
-"""Seconds after which a mutant counts as killed: it does not end."""
+OURS = str(ROOT / "pytest_gradcheck")
+SAID, KILLER, RECORD = (Path(tempfile.mkdtemp()) / name for name in ("said", "killer", "record"))
+"""What the last tests said, the one that failed, and what is known of all of them."""
+LIMIT = 60
+"""Seconds of computing after which a mutant counts as killed: it does not end."""
 
 
 def positions(source: str) -> Iterator[tuple[str, int]]:
@@ -112,12 +199,26 @@ def positions(source: str) -> Iterator[tuple[str, int]]:
             yield name, i
 
 
-def mutant(source: str, name: str, which: int) -> tuple[str, str]:
-    """The changed lines, and the whole module with them."""
+def mutant(source: str, name: str, which: int) -> tuple[int, str, str]:
+    """Number of the first changed line, the changed lines, and the whole module with them."""
     changed = mutate_code(source, get_operator(name)(), which)
-    lines = difflib.unified_diff(source.split("\n"), changed.split("\n"), n=0, lineterm="")
+    old, new = source.split("\n"), changed.split("\n")
+    lines = list(difflib.unified_diff(old, new, n=0, lineterm=""))
     shown = [line[1:].strip() for line in lines if line[:1] == "+" and line[:3] != "+++"]
-    return " / ".join(shown), changed
+    first = next(i for i, (a, b) in enumerate(zip_longest(old, new), 1) if a != b)
+    gone = f"{old[first - 1].strip()} left out before {old[first].strip()}"
+    return first, " / ".join(shown) or gone, changed
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A module with one thing changed: by what, in which line, and how that line is now."""
+
+    module: str
+    name: str
+    number: int
+    line: str
+    source: str
 
 
 class Mutated(MetaPathFinder, SourceLoader):
@@ -141,36 +242,230 @@ class Mutated(MetaPathFinder, SourceLoader):
         raise OSError("not to be cached")
 
 
-def killed(name: str, path: Path, source: str, tests: list[str]) -> bool:
-    """Whether the tests fail with this source."""
-    child = os.fork()
-    if child:
-        status = os.waitpid(child, 0)[1]
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == NOT_MET:
-            raise SystemExit(f"{name}: its tests ran with another source")
-        return status != 0
+class Recorder:
+    """Which functions of ours every test enters, and how long it takes."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, tuple[float, dict[str, list[str]]]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[Any]:
+        entered: set[CodeType] = set()
+        began = time.process_time()
+        sys.setprofile(lambda frame, event, _: event == "call" and entered.add(frame.f_code))
+        try:
+            return (yield)
+        finally:
+            sys.setprofile(None)
+            where: dict[str, list[str]] = {}
+            for code in entered:
+                if code.co_filename.startswith(OURS):
+                    name = code.co_filename.removeprefix(OURS)
+                    where.setdefault(name, []).append(code.co_name)
+            self.seen[item.nodeid] = (time.process_time() - began, where)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            raise SystemExit(f"{report.nodeid} fails without any mutation: {report.longreprtext}")
+
+    def pytest_sessionfinish(self) -> None:
+        before = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+        RECORD.write_text(json.dumps(before | self.seen))
+
+
+class Chosen:
+    """Runs some tests, in order, and says which was the first to fail."""
+
+    def __init__(self, tests: list[str]) -> None:
+        self.order = {test: i for i, test in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.nodeid in self.order]
+        items.sort(key=lambda item: self.order[item.nodeid])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            KILLER.write_text(report.nodeid)
+
+
+@cache
+def recorded() -> dict[str, tuple[float, dict[str, list[str]]]]:
+    """By test: how long it takes, and by file the names of the functions that it enters."""
+    found: dict[str, tuple[float, dict[str, list[str]]]] = json.loads(RECORD.read_text())
+    return found
+
+
+def tests_of(path: Path, line: int) -> list[str]:
+    """Tests that enter the function at a line, or the module where it is none, fastest first."""
+    functions = [
+        (node.lineno, node.name)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        and min([node.lineno, *(d.lineno for d in node.decorator_list)]) <= line
+        and line <= (node.end_lineno or 0)
+    ]
+    inner = max(functions, default=(0, None))[1]
+    chosen = []
+    for test, (took, entered) in recorded().items():
+        names = entered.get(str(path).removeprefix(OURS), ())
+        if names and (inner is None or inner in names):
+            chosen.append((took, test))
+    total = accumulate(took for took, _ in sorted(chosen))
+    return [test for (_, test), spent in zip(sorted(chosen), total, strict=True) if spent < SPENT]
+
+
+def quietly(limit: int) -> None:
+    """End after so many seconds of computing; what is said goes to a file."""
     import signal
 
-    signal.alarm(LIMIT)
+    signal.setitimer(signal.ITIMER_PROF, limit)
     # a shell hands a process in the background no Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
     said = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(said, 1)
     os.dup2(said, 2)
-    loader = Mutated(name, path, source)
-    sys.meta_path.insert(0, loader)
+
+
+def tests_with(name: str, files: list[str], plugin: Any) -> int:
+    """Run pytest, with one module and then all others imported."""
     os.chdir(ROOT)
-    plain = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
-    files = [str(ROOT / f"tests/test_{t}.py") for t in tests]
+    plain = ["-x", "-q", "-s", "--no-header", "-k", f"not ({ELSEWHERE})"]
+    plain += ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
+    # before pytest, whose own importer would pass the mutant by
+    for module in [name, *MODULES]:
+        importlib.import_module(f"pytest_gradcheck.{module}")
+    for loaded in ("pytest_gradcheck", "hypothesis", "_hypothesis_globals"):
+        sys.modules[loaded].__doc__ = "PYTEST_DONT_REWRITE"  # nor is it to complain of that
+    return int(pytest.main([*plain, *files], plugins=[plugin]))
+
+
+def run(name: str, loader: Mutated | None, files: list[str], plugin: Any) -> int:
+    """Exit status of pytest in a process of its own."""
+    child = os.fork()
+    if child:
+        status = os.waitpid(child, 0)[1]
+        return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
+    quietly(LIMIT if loader else 0)
+    if loader:
+        sys.meta_path.insert(0, loader)
     try:
-        importlib.import_module(name)  # before pytest, whose own importer would pass the mutant by
-        for loaded in ("pytest_gradcheck", "hypothesis", "_hypothesis_globals"):
-            sys.modules[loaded].__doc__ = "PYTEST_DONT_REWRITE"  # nor is it to complain of that
-        status = int(pytest.main([*plain, *files]))
-        met = getattr(sys.modules.get(name), "__loader__", None) is loader
+        status = tests_with(name, files, plugin)
+        module = sys.modules.get(f"pytest_gradcheck.{name}")
+        met = loader is None or getattr(module, "__loader__", None) is loader
         os._exit(status if met else NOT_MET)
     finally:
         os._exit(1)
+
+
+def killed(module: str, path: Path, source: str, line: int) -> str | None:
+    """The test that fails with this source, if any does."""
+    tests = tests_of(path, line)
+    if not tests:
+        return None
+    KILLER.write_text("import")
+    files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+    loader = Mutated(f"pytest_gradcheck.{module}", path, source)
+    status = run(module, loader, files, Chosen(tests))
+    if status == NOT_MET:
+        raise SystemExit(f"{module}: its tests ran with another source")
+    return KILLER.read_text() if status else None
+
+
+def can_be_put_in(path: Path, line: int) -> bool:
+    """Whether a line is inside a function, or gives a value to a name of the module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = any(
+        isinstance(node, ast.FunctionDef) and node.body[0].lineno <= line <= (node.end_lineno or 0)
+        for node in ast.walk(tree)
+    )
+    constants = (
+        node for node in tree.body if isinstance(node, ast.Assign) and path.stem != "settings"
+    )
+    return inside or any(node.lineno <= line <= (node.end_lineno or 0) for node in constants)
+
+
+def put_in(module: ModuleType, source: str) -> None:
+    """Give the functions and constants of a module, wherever they are known, what a source has."""
+    new = ModuleType(module.__name__)
+    new.__package__, new.__file__ = module.__package__, module.__file__
+    own = sys.modules[module.__name__]
+    sys.modules[module.__name__] = new  # dataclasses look there
+    exec(compile(source, str(module.__file__), "exec"), vars(new))
+    sys.modules[module.__name__] = own
+    for name, value in vars(new).items():
+        before = vars(module).get(name)
+        if name.startswith("__") or before is value:
+            continue
+        if isinstance(before, type) and before.__module__ == module.__name__:
+            for attribute, inner in vars(value).items():
+                replace_code(vars(before).get(attribute), inner)
+        elif not replace_code(before, value) and not isinstance(before, type):
+            for known in [module, *importers(module.__name__.rpartition(".")[2], name)]:
+                setattr(known, name, value)
+
+
+@cache
+def importers(stem: str, name: str) -> list[ModuleType]:
+    """The modules that hold a name of another one, of which `stem` is the last part."""
+    found = []
+    for known in list(sys.modules.values()):
+        file = getattr(known, "__file__", None) or ""
+        if not file.startswith(str(ROOT)) or not file.endswith(".py"):
+            continue
+        nodes = ast.walk(ast.parse(Path(file).read_text(encoding="utf-8")))
+        taken = (node for node in nodes if isinstance(node, ast.ImportFrom))
+        of = (node.names for node in taken if (node.module or "").rpartition(".")[2] == stem)
+        if any(alias.name == name for names in of for alias in names):
+            found.append(known)
+    return found
+
+
+def replace_code(old: Any, new: Any) -> bool:
+    """Let a function, property, or the like do what another does; False where it is none."""
+    if isinstance(old, FunctionType) and isinstance(new, FunctionType):
+        if hasattr(old, "__wrapped__"):
+            return replace_code(old.__wrapped__, new.__wrapped__)
+        old.__code__ = new.__code__
+        return True
+    for inner in ("fget", "func", "__func__"):
+        if hasattr(old, inner) and hasattr(new, inner):
+            return replace_code(getattr(old, inner), getattr(new, inner))
+    return False
+
+
+class Trial:
+    """Puts mutants in, one after the other, where the tests are collected."""
+
+    def __init__(
+        self, mutants: Iterable[Mutant], said: Callable[[Mutant, str | None], None]
+    ) -> None:
+        self.mutants, self.said = mutants, said
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        for mutant in self.mutants:
+            path, _ = source_of(mutant.module)
+            tests = [items[test] for test in tests_of(path, mutant.number) if test in items]
+            self.said(mutant, self.killer(mutant, tests) if tests else None)
+        return True
+
+    def killer(self, mutant: Mutant, tests: list[pytest.Item]) -> str | None:
+        KILLER.write_text("import")
+        child = os.fork()
+        if child:
+            return KILLER.read_text() if os.waitpid(child, 0)[1] else None
+        try:
+            quietly(LIMIT)
+            put_in(sys.modules[f"pytest_gradcheck.{mutant.module}"], mutant.source)
+            for test, after in zip_longest(tests, tests[1:]):
+                KILLER.write_text(test.nodeid)
+                failed = test.session.testsfailed
+                test.config.hook.pytest_runtest_protocol(item=test, nextitem=after)
+                if test.session.testsfailed > failed:
+                    os._exit(1)
+            os._exit(0)
+        finally:
+            os._exit(1)
 
 
 def source_of(module: str) -> tuple[Path, str]:
@@ -180,37 +475,41 @@ def source_of(module: str) -> tuple[Path, str]:
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("modules", nargs="*", default=list(TESTS))
+    options.add_argument("modules", nargs="*", default=MODULES)
     options.add_argument("--sample", type=int, help="so many mutants of all, drawn at random")
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--record", type=Path, help="where to keep what tests enter")
     given = options.parse_args()
     places = [(m, *place) for m in given.modules for place in positions(source_of(m)[1])]
     chosen = random.Random(given.seed).sample(places, min(given.sample or len(places), len(places)))
-    for module in {tuple(TESTS[module]): module for module, *_ in chosen}.values():
-        if killed(f"pytest_gradcheck.{module}", *source_of(module), TESTS[module]):
-            print(SAID.read_text(encoding="utf-8")[-3000:])
-            raise SystemExit(f"{module}: its tests fail without any mutation")
-    tried, dead, equal, left = Counter[str](), Counter[str](), Counter[str](), []
+    global RECORD
+    RECORD = given.record or RECORD
+    known = {test.partition("::")[0] for test in recorded()} if RECORD.exists() else set()
+    files = [path for name in FILES if (path := f"tests/test_{name}.py") not in known]
+    if files and run("settings", None, files, Recorder()):
+        raise SystemExit(SAID.read_text(encoding="utf-8")[-3000:])
+    recorded.cache_clear()
+    mutants = []
     for module, name, which in chosen:
-        path, source = source_of(module)
-        line, changed = mutant(source, name, which)
-        began = time.perf_counter()
-        end = killed(f"pytest_gradcheck.{module}", path, changed, TESTS[module])
-        tried[module] += 1
-        dead[module] += end
-        took = f"{time.perf_counter() - began:.0f} s"
-        print(
-            "killed" if end else "SURVIVED",
-            module,
-            name.removeprefix("core/"),
-            line,
-            took,
-            flush=True,
-        )
-        if not end:
-            why = EXPLAINED.get(module, {}).get(line)
-            equal[module] += why is not None
-            left.append(f"* `{module}`: `{line}`: {why or 'not yet killed'}")
+        number, line, changed = mutant(source_of(module)[1], name, which)
+        mutants.append(Mutant(module, name.removeprefix("core/"), number, line, changed))
+    tried, dead, equal, left = Counter[str](), Counter[str](), Counter[str](), []
+
+    def said(one: Mutant, killer: str | None) -> None:
+        tried[one.module] += 1
+        dead[one.module] += killer is not None
+        what = "killed" if killer else "SURVIVED"
+        print(what, f"{one.module}:{one.number}", one.name, one.line, killer or "", flush=True)
+        if not killer:
+            why = reason(one.module, one.line)
+            equal[one.module] += why is not None
+            left.append(f"* `{one.module}`: `{one.line}`: {why or 'not yet killed'}")
+
+    inside = {one: can_be_put_in(source_of(one.module)[0], one.number) for one in mutants}
+    for one in (one for one in mutants if not inside[one]):
+        said(one, killed(one.module, source_of(one.module)[0], one.source, one.number))
+    trial = Trial([one for one in mutants if inside[one]], said)
+    tests_with("settings", [f"tests/test_{name}.py" for name in FILES], trial)
     rows = [
         (f"`{m}`", tried[m], dead[m], equal[m], tried[m] - dead[m] - equal[m])
         for m in sorted(tried)
@@ -225,8 +524,8 @@ def main() -> None:
             table(head, [*rows, ("**in all**", *sums)]),
             "Those that survived, and why:",
             "\n".join(sorted(left)) or "none.",
-            f"`python tests/benchmarks/mutation.py --sample {len(chosen)} --write`."
-            f" {versions('cosmic-ray', 'numpy')}.",
+            f"`python tests/benchmarks/mutation.py --sample {len(chosen)} --seed {given.seed}"
+            f" --write`. {versions('cosmic-ray', 'numpy')}.",
         ]
     )
     publish("mutation", text, write=given.write)

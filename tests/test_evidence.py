@@ -1,0 +1,406 @@
+"""What is known of the gradient of one parameter, and what a picture of it shows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_gradcheck.core.differences import Derivative
+from pytest_gradcheck.core.judge import (
+    Interval,
+    interval_of,
+    judge_block,
+    judge_whole,
+    point_findings,
+    worst_entries,
+)
+from pytest_gradcheck.core.measured import Measured, Single, norm, norm_bound, rms, scale_of
+from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.probed import Probed
+from pytest_gradcheck.core.view import View, views_of
+from pytest_gradcheck.settings import merge
+
+
+def measured(
+    claimed: Any, numeric: Any, bar: Any = 0.0, *, name: str = "W", rounding: Any = 0.0, **more: Any
+) -> Measured:
+    shape = np.shape(claimed)
+    claim, found = np.ravel(np.asarray(claimed, float)), np.ravel(np.asarray(numeric, float))
+    bars = np.broadcast_to(np.asarray(bar, float), claim.shape).copy()
+    rounded = np.broadcast_to(np.asarray(rounding, float), claim.shape).copy()
+    made = Measured(Parameter(name, np.ones(shape)), claim, found, bars, rounded)
+    for key, value in more.items():
+        setattr(made, key, value)
+    return made
+
+
+class TestNorms:
+    @pytest.mark.parametrize("size", [1e-300, 1e-150, 1.0, 1e150, 1e300])
+    def test_of_any_magnitude(self, size: float) -> None:
+        values = size * np.array([3.0, -4.0, 0.0, 0.0])
+        assert norm(values) == pytest.approx(5 * size)
+        assert rms(values) == pytest.approx(2.5 * size)
+        assert scale_of(values) == pytest.approx(2.5 * size)
+
+    def test_of_what_is_nothing_or_no_number(self) -> None:
+        assert norm(np.zeros(3)) == rms(np.zeros(3)) == rms(np.zeros(0)) == 0
+        assert scale_of(np.zeros(3)) == 1
+        assert norm(np.array([1.0, math.inf])) == math.inf
+        assert rms(np.array([3.0, math.nan, -3.0, math.inf])) == pytest.approx(3)
+
+    @pytest.mark.parametrize("size", [1, 4, 1000])
+    def test_bound_holds_for_errors_within_their_bars_and_is_sharp(self, size: int) -> None:
+        rng = np.random.default_rng(size)
+        seen, bar = rng.normal(size=size), rng.uniform(0.5, 1.5, size)
+        true = [np.linalg.norm(seen + bar / 4 * rng.standard_normal(size)) for _ in range(500)]
+        bound = norm_bound(np.abs(seen), bar)
+        assert max(true) <= bound <= np.linalg.norm(seen) + np.linalg.norm(bar)
+        if size > 100:
+            assert bound <= 1.5 * np.linalg.norm(seen)
+        assert norm_bound(np.abs(seen), 0 * bar) == pytest.approx(np.linalg.norm(seen))
+        assert norm_bound(np.zeros(0), np.zeros(0)) == 0
+
+
+class TestSingle:
+    def test_is_beyond_its_bar_by_what_is_left(self) -> None:
+        assert Single(0, 5.0, 3.0, 0.5).error == 2
+        assert Single(0, 5.0, 3.0, 0.5).beyond == 1.5
+        assert Single(0, 5.0, 3.0, 2.5).beyond == 0
+
+    def test_is_wrong_where_that_is_much_of_its_size(self) -> None:
+        assert Single(0, 1.0, 1.01, 1e-6).is_wrong(1e-3, 1e-4)
+        assert not Single(0, 1.0, 1.01, 1e-6).is_wrong(1e-2, 1e-4)  # no such part of the size
+        assert not Single(0, 1.0, 1.01, 1e-6).is_wrong(1e-3, 0.02)  # less than counts at all
+        assert not Single(0, 1.0, 1.01, 2e-3).is_wrong(1e-3, 1e-4)  # within ten error bars
+        assert Single(0, 1e-9, -1e-9, 0.0).is_wrong(0.5, 1e-12)
+
+
+class TestMeasured:
+    block = measured([1.0, 2.0, 3.0, 4.0], [1.0, 2.5, 3.2, 4.9], [0.1, 0.1, 0.1, 1.0])
+
+    def test_worst_are_furthest_beyond_their_bars(self) -> None:
+        assert [one.index for one in self.block.worst(4)] == [1, 2, 3, 0]
+        assert [one.index for one in self.block.worst(2)] == [1, 2]
+        nan = measured([1.0, 2.0], [0.0, math.nan])
+        assert [one.index for one in nan.worst(2)] == [1, 0]
+
+    def test_rounding_of_a_claim_belongs_to_its_bar(self) -> None:
+        rounded = measured([1.0, 2.0], [1.2, 2.1], [0.05, 0.05], rounding=[0.1, 0.1])
+        assert [one.beyond for one in rounded.worst(2)] == pytest.approx([0.05, 0.0])
+        error, bar = rounded.errors(slice(0, 1))
+        assert (error, bar) == (pytest.approx([0.2]), pytest.approx([0.15]))
+        assert rounded.error_limits()[0] == pytest.approx(0.05)
+
+    def test_limits_of_the_error(self) -> None:
+        least, error, most = self.block.error_limits()
+        assert least == pytest.approx(math.hypot(0.4, 0.1))
+        assert error == pytest.approx(math.hypot(0.5, 0.2, 0.9))
+        assert error < most <= error + math.hypot(0.1, 0.1, 0.1, 1.0)
+        self_bound = measured([1.0], [1.5], [0.1])
+        self_bound.bound = 0.45
+        assert self_bound.error_limits() == pytest.approx((0.4, 0.5, 0.45))
+        self_bound.bound = 0.0  # no bound lies below what is certain
+        assert self_bound.error_limits()[2] == pytest.approx(0.4)
+
+    def test_certainly_wrong_entries(self) -> None:
+        block = measured([1.0, 1.0, 1.0], [1.1, 1.1, 1.0], [1e-3, 0.05, 1e-3])
+        assert [one.index for one in block.wrong(1e-2, 1e-3)] == [0]
+        assert not block.wrong(1e-2, 0.2)
+        assert not block.wrong(0.2, 1e-3)
+
+    def test_some_are_the_worst_and_others_from_small_to_large(self) -> None:
+        claim = np.arange(100.0)
+        block = measured(claim, claim + 10.0 * (claim == 70))
+        some = block.some(10)
+        assert len(some) <= 10 and some[0].index == 70
+        indices = {one.index for one in some}
+        assert len(indices) == len(some) >= 9 and {0, 99} <= indices
+        assert {one.index for one in measured([1.0, 2.0], [1.0, 2.0]).some(10)} == {0, 1}
+
+    def test_reference_is_the_claim_where_a_first_step_agrees(self) -> None:
+        block = measured([1.0, 2.0, 3.0, 4.0], [1.1, 2.1, 3.1, math.nan], [1, 1, math.inf, 1])
+        assert block.reference[:3].tolist() == [1.0, 2.0, 3.1]
+        block.climbed[0] = True
+        assert block.reference[:2].tolist() == [1.1, 2.0]
+        block.trusted[1] = True
+        assert block.reference[:2].tolist() == [1.1, 2.1]
+
+    def test_weight_is_relative_to_the_larger_of_claim_and_measurement(self) -> None:
+        block = measured([3.0, 4.0], [30.0, 40.0])
+        assert block.weight == pytest.approx(1 / 5)
+        block.climbed[:] = True
+        assert block.weight == pytest.approx(1 / 50)
+        block.negligible = True
+        assert block.weight == 1
+
+    def test_first_steps_are_trusted_doubted_and_taken_back(self) -> None:
+        block = measured([1.0] * 4, [1.0, 1.1, 1.3, 1.2], [0.1, math.inf, math.inf, math.inf])
+        assert block.unsettled().tolist() == [2, 3, 1]  # those furthest off first
+        block.climbed[3], block.uncertainty[3] = True, 0.01
+        block.trust(np.array([1, 2]), np.full(4, 0.02))
+        assert block.uncertainty.tolist() == [0.1, 0.02, 0.02, 0.01]
+        block.tighten(0.05)
+        assert block.bound == pytest.approx(math.hypot(0.2 + 0.01, math.hypot(0.1, 0.3) + 0.05))
+        block.tighten(1.0)  # no bound gets worse
+        assert block.bound < 0.5
+        block.distrust()
+        assert block.unsettled().tolist() == [2, 1]
+        block.unsettle()
+        assert block.unsettled().tolist() == [2, 1, 0] and block.bound == math.inf
+
+    def test_nothing_is_claimed_where_it_is_given_up(self) -> None:
+        block = measured([1.0, 2.0], [1.5, 2.0], [0.1, 0.2])
+        block.bound = 0.5
+        block.give_up()
+        assert block.undecided and block.bound == math.inf
+        assert block.uncertainty.tolist() == [0.5, 0.2]
+        assert block.error_limits()[0] == 0
+
+    def test_a_zero_but_for_its_rounding(self) -> None:
+        block = measured([1e-8, -2e-8], [0.0, 0.0], rounding=[1e-9, 1e-7])
+        block.cancel()
+        assert block.negligible and block.error_limits()[0] == 0
+        assert block.claim_rounding.tolist() == [1e-8, 1e-7]
+
+    def test_what_is_no_number(self) -> None:
+        block = measured([1.0, 2.0, 3.0], [1.0, math.nan, math.inf])
+        index, value, count = block.first_not_finite() or (-1, 0.0, 0)
+        assert (index, math.isnan(value), count) == (1, True, 2)
+        assert block.is_finite and not measured([math.nan], [1.0]).is_finite
+        assert measured([1.0], [1.0]).first_not_finite() is None
+
+
+class TestVerdict:
+    settings = merge({})
+
+    def test_interval(self) -> None:
+        assert Interval.of(1.0, 2.0, 4.0, 10.0) == Interval(0.1, 0.2, 0.4)
+        assert Interval.of(1.0, 2.0, 4.0, 10.0).uncertainty(0.1) == pytest.approx(0.2)
+        assert Interval.of(1.0, 3.5, 4.0, 10.0).uncertainty(0.1) == pytest.approx(0.25)
+        assert Interval.of(1.0, 2.0, 4.0, 10.0).uncertainty(0.05) == pytest.approx(0.1)  # the proof
+        assert Interval.of(5.0, 20.0, 40.0, 10.0) == Interval(0.5, 1.0, 1.0)
+        assert Interval.of(0.0, 0.0, 0.0, 0.0) == Interval(0.0, 0.0, 0.0)
+        assert Interval.of(0.0, 0.0, 1e-9, 0.0).high == math.inf
+        assert Interval.of(0.0, 9.0, 4.0, 10.0) == Interval(0.0, 0.4, 0.4)  # within its bounds
+
+    def test_whole_is_the_vector_of_all(self) -> None:
+        a, b = measured([3.0], [3.3], name="a"), measured([4.0], [4.4], name="b")
+        for block in (a, b):
+            block.climbed[:] = True
+        status, error, bar = judge_whole([a, b], self.settings)
+        assert status == "fail"
+        assert error == pytest.approx(0.5 / (5 + 5.5))
+        assert bar < 1e-12
+        assert judge_block(a, self.settings).relative_error == pytest.approx(0.3 / 6.3)
+        assert judge_block(a, self.settings).numeric_norm == pytest.approx(3.3)
+        assert judge_block(a, self.settings).analytic_norm == pytest.approx(3.0)
+
+    def test_entries_of_all_parameters_in_one_order(self) -> None:
+        a = measured([[1.0, 2.0]], [[1.0, 2.3]], 0.1, name="a")
+        b = measured([1.0, 5.0], [1.4, 5.0], 0.1, name="b")
+        entries = worst_entries([a, b], 3)
+        assert [entry.label for entry in entries[:2]] == ["b[0]", "a[0, 1]"]
+        assert len(entries) == 3
+        assert [entry.share for entry in entries[:2]] == pytest.approx([0.64, 0.36])
+        assert entries[0].relative_error == pytest.approx(0.4 / 2.4)
+        assert entries[0].uncertainty == 0.1
+
+    def test_a_wrong_entry_that_the_norm_hides_is_told(self) -> None:
+        claim = np.full(100, 1e3)
+        claim[5] = 1e-2
+        numeric = claim.copy()
+        numeric[5] = 2e-2
+        (found,) = point_findings([measured(claim, numeric, 1e-6)], self.settings)
+        assert found.name == "wrong-entry"
+        assert "W[5] is wrong by itself" in found.message
+        assert found.evidence["count"] == 1
+        assert found.evidence["relative_error"] == pytest.approx(1 / 3)
+        numeric[5] = 1e-2 + 2e-5  # below `tol` beside a typical entry
+        assert not point_findings([measured(claim, numeric, 1e-9)], self.settings)
+
+    @pytest.mark.parametrize(("bar", "name"), [(1e-7, None), (1e-3, "coarse"), (10.0, "tiny")])
+    def test_error_bars_too_wide_are_told(self, bar: float, name: str | None) -> None:
+        block = measured(np.ones(4), np.ones(4), bar)
+        found = [finding.name for finding in point_findings([block], self.settings)]
+        assert [each.partition("-")[0] for each in found] == ([name] if name else [])
+        if name == "coarse":
+            (finding,) = point_findings([block, measured(1.0, 1.0, 1e-4, name="b")], self.settings)
+            assert finding.where == ("W", "b")
+            assert finding.evidence["bound"] == interval_of(block).high
+            assert "W, b are verified only to" in finding.message
+
+    def test_many_names_are_shortened(self) -> None:
+        blocks = [measured(1.0, 1.0, 1e-3, name=f"p{i}") for i in range(8)]
+        (finding,) = point_findings(blocks, self.settings)
+        assert finding.message.startswith("p0, p1, p2, p3, p4, p5 and 2 more are")
+        (finding,) = point_findings(blocks[:6], self.settings)
+        assert finding.message.startswith("p0, p1, p2, p3, p4, p5 are")
+        (finding,) = point_findings(blocks[:1], self.settings)
+        assert finding.message.startswith("p0 is")
+
+    @pytest.mark.parametrize("count", [1, 3, 4, 15])
+    def test_kinks_are_counted_and_the_first_are_named(self, count: int) -> None:
+        block = measured(np.ones((4, 5)), np.ones((4, 5)))
+        block.kinks[:count] = True
+        (finding,) = point_findings([block], self.settings)
+        assert finding.name == "kink"
+        assert f"{count} of 20 entries" in finding.message
+        assert finding.message.count("W[") == min(count, 3)
+        assert ("..." in finding.message) == (count > 3)
+        assert finding.evidence["count"] == count
+        assert finding.evidence["indices"][0] == [0, 0]
+        assert len(finding.evidence["indices"]) == min(count, 10)
+
+    def test_undecided_ones_are_told_with_their_kinks_alone(self) -> None:
+        blocks = [measured(np.ones(3), np.ones(3), name=name) for name in "ab"]
+        for block in blocks:
+            block.kinks[1:] = True
+            block.give_up()
+        (finding,) = point_findings(blocks, self.settings)
+        assert (finding.name, finding.where) == ("undecided", ("a", "b"))
+        assert finding.evidence["kinks"] == 4
+
+    def test_every_parameter_is_looked_at(self) -> None:
+        given_up, wide = measured(1.0, 1.0, name="a"), measured(1.0, 1.0, 1e-3, name="c")
+        given_up.give_up()
+        found = point_findings([measured([], [], name="b"), given_up, wide], self.settings)
+        assert [(f.name, f.where) for f in found] == [("undecided", ("a",)), ("coarse", ("c",))]
+
+
+def letter(relative: float) -> str:
+    """Two to a decade from 1e-12 on."""
+    return "abcdefghijklmnopqrstuvwxyz"[max(0, min(round(2 * (math.log10(relative) + 12)), 25))]
+
+
+class TestPicture:
+    @staticmethod
+    def of(block: Measured, *, wrong: bool = True) -> View:
+        return views_of([block], [wrong])[0]
+
+    @pytest.mark.parametrize("shape", [(3, 4), (48, 48), (500, 300), (7, 1000), (2, 3, 40)])
+    def test_one_wrong_entry_stays_in_sight_at_its_place(self, shape: tuple[int, ...]) -> None:
+        rng = np.random.default_rng(0)
+        for _ in range(3):
+            claim = np.ones(shape)
+            index = tuple(int(rng.integers(n)) for n in shape)
+            numeric = claim.copy()
+            numeric[index] += 1e-3
+            view = self.of(measured(claim, numeric, 1e-9))
+            rows, columns = view.shape
+            assert (rows, rows * columns) == (shape[0], claim.size)
+            height, width = min(rows, 48), min(columns, 48)
+            assert [len(row) for row in view.cells] == [width] * height
+            row, column = divmod(int(np.ravel_multi_index(index, shape)), columns)
+            seen = [
+                (i, j)
+                for i, cells in enumerate(view.cells)
+                for j, cell in enumerate(cells)
+                if cell != "."
+            ]
+            ((i, j),) = seen
+            assert i * rows // height <= row < (i + 1) * rows // height
+            assert j * columns // width <= column < (j + 1) * columns // width
+            assert view.cells[i][j] == letter(1e-3 / 2).upper()
+
+    @pytest.mark.parametrize("size", [5, 192, 193, 100_000])
+    def test_a_vector_is_one_row(self, size: int) -> None:
+        claim = np.ones(size)
+        numeric = claim + 0.5 * (np.arange(size) == size - 2)
+        view = self.of(measured(claim, numeric, 1e-9))
+        assert view.shape == (1, size) and len(view.cells) == 1
+        assert len(view.cells[0]) == min(size, 48 * 4)
+        assert view.cells[0].count(".") == len(view.cells[0]) - 1
+        typical = 1 + float(np.linalg.norm(numeric)) / math.sqrt(size)
+        assert view.cells[0].index(letter(0.5 / typical).upper()) >= len(view.cells[0]) - 2
+
+    def test_letters(self) -> None:
+        error = np.array([0.0, 1e-15, 2e-9, 2e-9, 2e-4, 1e-3, 1e-3])
+        bar = np.array([0.0, 1.0, 1.0, 1e-12, 1e-6, 1.0, math.nan])
+        view = self.of(measured(np.ones(7), 1 - error, bar))
+        expected = [".", "a", letter(1e-9), letter(1e-9).upper(), letter(1e-4).upper()]
+        assert view.cells == ("".join([*expected, letter(5e-4), "?"]),)
+        assert self.of(measured(np.ones(2), [1.0, math.nan])).cells == (".!",)
+        assert self.of(measured(np.ones(2), np.ones(2), math.nan)).cells == ("??",)
+        beyond = measured([1e-9, 0.0], [1.0, 0.0])
+        assert self.of(beyond).cells == ("Z.",)
+        beyond.climbed[:] = True  # its measurement counts from now on
+        assert self.of(beyond).cells == (letter(1.4).upper() + ".",)
+
+    def test_right_parameters_are_smaller(self) -> None:
+        claim = np.ones((100, 100))
+        view = self.of(measured(claim, claim + 1e-9, 1e-8), wrong=False)
+        assert [len(row) for row in view.cells] == [24] * 24
+        assert {cell for row in view.cells for cell in row} == {letter(5e-10)}
+
+    def test_points_are_claims_beside_measurements(self) -> None:
+        claim = np.linspace(-2, 1, 300)
+        numeric = claim + 0.5 * (np.arange(300) == 100)
+        view = self.of(measured(claim, numeric, 1e-6))
+        assert view.scale == pytest.approx(2)
+        assert view.wrong == 1
+        assert view.points[0] == pytest.approx((claim[100] / 2, numeric[100] / 2), abs=1e-3)
+        assert 50 < len(view.points) <= 64
+        fewer = self.of(measured(claim, claim, 1e-6), wrong=False)
+        assert 12 < len(fewer.points) <= 24 and fewer.wrong == 0
+
+    def test_of_many_parameters_the_wrong_ones_and_the_first_others(self) -> None:
+        blocks = [measured(np.ones(2), np.ones(2), name=f"p{i}") for i in range(20)]
+        blocks[3] = measured(np.zeros((0, 2)), np.zeros((0, 2)), name="p3")
+        views = views_of(blocks, [i in (9, 15) for i in range(20)])
+        assert [view.parameter for view in views] == ["p0", "p1", "p2", "p4", "p5", "p9", "p15"]
+
+
+class TestProbed:
+    """What is known of a parameter of which few entries were measured."""
+
+    @staticmethod
+    def of(entries: dict[int, tuple[float, float]], **more: Any) -> Probed:
+        claim = np.array([1.0, 2.0, 3.0, 4.0])
+        known = {i: Derivative.smooth(value, bar, bar, 1e-3) for i, (value, bar) in entries.items()}
+        corrected = claim.copy()
+        corrected[list(known)] = [d.value for d in known.values()]
+        parameter = Parameter("W", np.ones(4))
+        return Probed(parameter, claim, corrected, 0.1, 0.0, entries=known, **more)
+
+    def test_worst_are_furthest_beyond_their_bars_then_furthest_off(self) -> None:
+        block = self.of({0: (1.1, 0.5), 1: (2.5, 0.1), 2: (3.3, 0.5), 3: (4.2, 0.1)})
+        assert [one.index for one in block.worst(4)] == [1, 3, 2, 0]
+        assert [one.index for one in block.some(2)] == [1, 3]
+        assert [one.index for one in block.wrong(1e-2, 0.3)] == []
+        assert [one.index for one in self.of({1: (2.5, 0.01)}).wrong(1e-2, 0.3)] == [1]
+
+    def test_limits_of_the_error(self) -> None:
+        block = self.of({1: (2.5, 0.1), 3: (4.2, 0.0)}, most=0.3, error=0.2)
+        least, error, most = block.error_limits()
+        known = math.hypot(0.5, 0.2)
+        assert least == pytest.approx(known - 0.1)
+        assert error == pytest.approx(math.hypot(known, 0.2))
+        assert most == pytest.approx(math.hypot(known + 0.1, 0.3))
+        assert self.of({}, most=0.0).error_limits() == (0, 0, 0)
+        assert self.of({}, least=0.4, error=0.5, most=0.1).error_limits() == (0.4, 0.5, 0.4)
+
+    def test_errors_are_unknown_where_they_are_not_told_apart(self) -> None:
+        error, bar = self.of({1: (2.5, 0.1)}).errors(slice(1, 3))
+        assert error.tolist() == [0.5, 0.0] and bar.tolist() == [0.1, 0.0]
+        error, bar = self.of({1: (2.5, 0.1)}, least=1.0).errors(slice(0, 2))
+        assert error.tolist() == [0.0, 0.5]
+        assert math.isnan(bar[0]) and bar[1] == 0.1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_every_bit_of_a_parameter_counts(dtype: Any) -> None:
+    array = np.array([0.0, np.nan, 1.0], dtype)
+    parameter, saved = Parameter("W", array), Parameter("W", array).save()
+    assert parameter.is_as(saved)
+    bits = array.view(f"u{array.itemsize}")
+    for i in range(3):
+        bits[i] ^= bits.dtype.type(1) << bits.dtype.type(8 * array.itemsize - 1)  # the sign
+        assert not parameter.is_as(saved)
+        parameter.restore(saved)
+        bits[i] ^= bits.dtype.type(1)
+        assert not parameter.is_as(saved)
+        parameter.restore(saved)
+        assert parameter.is_as(saved)

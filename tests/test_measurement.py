@@ -1,0 +1,370 @@
+"""One derivative and its error bar: on functions whose derivative is known exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_gradcheck.core.climb import points_for
+from pytest_gradcheck.core.differences import MANY, Derivative, derivative
+from pytest_gradcheck.core.fit import Window
+from pytest_gradcheck.core.jumps import longest_inside, slopes_belie_secants
+from pytest_gradcheck.core.ladder import (
+    CENTRAL,
+    JUMP,
+    ONE_SIDED,
+    SIGMAS,
+    Estimate,
+    Ladder,
+    tableau,
+)
+from pytest_gradcheck.core.noise import measure_noise
+
+UNIT = 2.0**-53
+"""Rounding of a value of size 1."""
+
+
+@dataclass
+class Along:
+    """A function of one variable, with its slope at 0, and how well and how soon it is known."""
+
+    f: Callable[[float], float]
+    slope: float
+    bar: float
+    evaluations: int
+    noise: float = UNIT
+    options: dict[str, Any] = field(default_factory=dict)
+    count: int = 0
+
+    def __call__(self, h: float) -> float:
+        self.count += 1
+        return self.f(h)
+
+    def measure(self, claim: float, **options: Any) -> Derivative:
+        self.count = 0
+        given = {"first": 1e-7, "scale": 1.0, "finest": 1e-13} | self.options | options
+        aims = {"target": 1e-9, "enough": 1e-7}
+        aims |= {key: given.pop(key) for key in (*aims, "points") if key in given}
+        first = given.pop("first")
+        self.ladder = Ladder(
+            lambda h: (h, self(h), h, self(-h)), self.f(0.0), first, noise=self.noise, **given
+        )
+        return derivative(self.ladder, claim=claim, **aims)
+
+
+def outside(edge: float, f: Callable[[float], float]) -> Callable[[float], float]:
+    """NaN beyond an edge."""
+    return lambda h: math.nan if h / edge > 1 else f(h)
+
+
+def stairs(step: float, f: Callable[[float], float]) -> Callable[[float], float]:
+    return lambda h: step * round(f(h) / step)
+
+
+SMOOTH = {
+    "exp": Along(math.exp, 1.0, 1e-9, 6),
+    "sin(30 h)": Along(lambda h: math.sin(30 * h), 30.0, 1e-9, 8),
+    "one over": Along(lambda h: 1 / (1 + 25 * (h + 0.1) ** 2), -3.2, 1e-9, 10),
+    "exp(1e6 h)": Along(lambda h: math.exp(1e6 * h), 1e6, 0.03, 46),
+    "linear": Along(lambda h: 3 * h + 7, 3.0, 1e-9, 10),
+    "constant": Along(lambda h: 0.0, 0.0, 1e-9, 6),
+    "even": Along(math.cos, 0.0, 1e-9, 8),
+    "offset": Along(lambda h: 1e6 + math.exp(h), 1.0, 2e-8, 58, noise=1e-10),
+    "cubic": Along(lambda h: 1e8 * (1 + h) ** 3, 3e8, 2e-6, 280, noise=1e-8),
+    "edge on the left": Along(outside(-1e-20, math.exp), 1.0, 1e-7, 20),
+    "edge on the right": Along(outside(1e-20, math.exp), 1.0, 1e-7, 20),
+    "edge near": Along(outside(-1e-4, lambda h: math.sqrt(h + 1e-4)), 50.0, 3e-8, 14),
+    "kink near": Along(lambda h: abs(h - 1e-5) + math.exp(h), 0.0, 1e-9, 8),
+    "kink nearer": Along(lambda h: abs(h - 1e-8) + math.exp(h), 0.0, 2e-7, 240),
+}
+
+
+@pytest.mark.parametrize("along", SMOOTH.values(), ids=SMOOTH)
+def test_right_claim(along: Along) -> None:
+    found = along.measure(along.slope)
+    assert abs(found.value - along.slope) <= found.uncertainty <= along.bar
+    assert along.count <= along.evaluations
+    assert not found.contradicts(along.slope) and not found.kink
+    assert found.noise <= found.uncertainty
+
+
+@pytest.mark.parametrize("along", SMOOTH.values(), ids=SMOOTH)
+def test_wrong_claim(along: Along) -> None:
+    claim = 1.01 * along.slope + 1e-3 * (along.slope == 0)
+    found = along.measure(claim)
+    assert abs(found.value - along.slope) <= found.uncertainty
+    assert found.contradicts(claim)
+
+
+KINKS = {
+    "at the point": (lambda h: abs(h) + h, 0.0, 2.0),
+    "unit": (lambda h: max(h, 0.0) + math.exp(h), 1.0, 2.0),
+    "falling": (lambda h: math.sin(3 * h) - 5 * abs(h), 8.0, -2.0),
+}
+
+
+@pytest.mark.parametrize(("f", "left", "right"), KINKS.values(), ids=KINKS)
+def test_kink(f: Callable[[float], float], left: float, right: float) -> None:
+    along = Along(f, (left + right) / 2, 1e-9, 44)
+    found = along.measure(along.slope)
+    assert found.kink
+    assert max(abs(found.left - left), abs(found.right - right)) <= found.uncertainty <= along.bar
+    assert found.within <= 1e-12
+    assert along.count <= along.evaluations
+    low, high = sorted((left, right))
+    for claim in (low, high, along.slope, low + 0.1):
+        assert not found.contradicts(claim)
+        assert found.nearest(claim) == pytest.approx(claim, abs=found.uncertainty)
+    for claim in (low - 1e-6, high + 1e-6):
+        assert found.contradicts(claim)
+        assert found.nearest(claim) != claim
+    wide = found.spanning()
+    assert not wide.kink
+    half = (high - low) / 2
+    assert wide.uncertainty == pytest.approx(half + found.uncertainty)
+    assert wide.noise == found.noise
+
+
+def noisy(sigma: float, seed: int, f: Callable[[float], float]) -> Callable[[float], float]:
+    rng = np.random.default_rng(seed)
+    return lambda h: f(h) + sigma * rng.standard_normal()
+
+
+@pytest.mark.parametrize("first", [1e-7, 1e-2])
+@pytest.mark.parametrize("sigma", [1e-8, 1e-4])
+def test_noise_is_four_standard_deviations_of_the_error(sigma: float, first: float) -> None:
+    ratios, bars, counts = [], [], []
+    for seed in range(20):
+        along = Along(noisy(sigma, seed, math.exp), 1.0, 0.0, 0, noise=sigma)
+        found = along.measure(1.0, first=first, target=sigma / 100, enough=sigma / 50)
+        ratios.append((found.value - 1) / found.noise)
+        bars.append(found.uncertainty)
+        counts.append(along.count)
+    assert max(map(abs, ratios)) <= 1
+    assert 0.12 <= float(np.sqrt(np.mean(np.square(ratios)))) <= 0.3
+    assert np.median(bars) <= 10 * sigma  # least squares over 64 points in (0, 2]
+    assert max(counts) <= 350
+
+
+def single(h: float) -> float:
+    return float(np.float32(math.exp(h)))
+
+
+class TestNoise:
+    """`measure_noise`"""
+
+    @pytest.mark.parametrize("sigma", [1e-12, 1e-8, 1e-3])
+    @pytest.mark.parametrize("f", [math.exp, lambda h: math.sin(100 * h)], ids=["exp", "sin"])
+    def test_of_a_smooth_function(self, sigma: float, f: Callable[[float], float]) -> None:
+        found = [measure_noise(noisy(sigma, seed, f), f(0.0)) / sigma for seed in range(40)]
+        assert 0.7 < float(np.sqrt(np.mean(np.square(found)))) < 1.3
+        assert min(found) > 0.2 and max(found) < 3
+
+    def test_is_at_least_the_rounding_of_the_value(self) -> None:
+        assert measure_noise(lambda h: 3.0, 3.0) == 3 * UNIT
+        assert measure_noise(lambda h: 0.0, 0.0) == 0
+        assert UNIT <= measure_noise(lambda h: 1 + 1e-3 * h, 1.0) <= 8 * UNIT
+
+    @pytest.mark.parametrize("step", [1e-7, 1e-3])
+    def test_of_stairs_is_at_most_their_height(self, step: float) -> None:
+        found = measure_noise(stairs(step, lambda h: 0.1234 + h), 0.1234)
+        assert 0.1 * step < found < step
+
+    def test_of_few_steps_at_the_first_spacing_is_not_what_they_rise(self) -> None:
+        assert 1e6 * UNIT <= measure_noise(lambda h: 1e6 + 0.8 * h, 1e6) <= 1.2e6 * UNIT
+
+    def test_of_a_function_that_ends_is_that_inside(self) -> None:
+        along = outside(1e-11, noisy(1e-13, 0, math.exp))
+        assert 3e-14 < measure_noise(along, 1.0) < 3e-13
+
+    def test_of_a_steep_function_is_no_curvature(self) -> None:
+        assert measure_noise(lambda h: math.exp(1e10 * h), 1.0) < 1e-3
+
+    @pytest.mark.parametrize(
+        ("f", "most"),
+        [
+            (noisy(1e-9, 0, math.exp), 7),
+            (math.exp, 21),
+            (lambda h: float(np.float32(math.exp(h))), 35),
+            (lambda h: 1.0, 35),
+        ],
+        ids=["noisy", "smooth", "single precision", "constant"],
+    )
+    def test_costs_few_evaluations(self, f: Callable[[float], float], most: int) -> None:
+        along = Along(f, 1.0, 0.0, 0)
+        measure_noise(along, f(0.0))
+        assert along.count <= most
+
+
+class TestFit:
+    """`Window.best`: a slope, and a jump of it, out of noise."""
+
+    @staticmethod
+    def best(f: Callable[[float], float], floor: float, longest: float = 0.5, points: int = 64):
+        window = Window(lambda h: (h, f(h), h, f(-h)), longest, points, floor=floor, scale=1.0)
+        assert window.usable
+        return window.best(SIGMAS)
+
+    @pytest.mark.parametrize("points", [16, 64, 512])
+    def test_error_bars_are_right(self, points: int) -> None:
+        sigma = 1e-6
+        fits = [
+            self.best(noisy(sigma, seed, lambda h: math.exp(2 * h)), sigma / 10, points=points)
+            for seed in range(60)
+        ]
+        errors = np.array([fit.value - 2 for fit in fits])
+        ratios = errors / [fit.noise for fit in fits]
+        assert np.all(np.abs(errors) <= [fit.sure for fit in fits])
+        assert 0.12 <= float(np.sqrt(np.mean(ratios**2))) <= 0.33
+        assert np.median([fit.sure for fit in fits]) <= 300 * sigma / math.sqrt(points)
+
+    def test_finds_no_jump_in_noise(self) -> None:
+        fits = [self.best(noisy(1e-6, seed, math.exp), 1e-7) for seed in range(40)]
+        assert all(fit.hidden == abs(fit.jump) / 2 > 0 for fit in fits)
+        assert all(fit.random <= fit.uncertainty * (1 + UNIT * 8) for fit in fits)
+
+    def test_finds_a_jump(self) -> None:
+        fit = self.best(noisy(1e-6, 0, lambda h: h + 0.1 * abs(h)), 1e-7)
+        assert fit.jump == pytest.approx(0.2, rel=1e-3)
+        assert fit.hidden == 0
+        assert fit.uncertainty >= 0.1 - 1e-4
+
+    @pytest.mark.parametrize("step", [1e-3, 0.1, 0.4])
+    def test_says_what_a_central_difference_is(self, step: float) -> None:
+        fit = self.best(noisy(1e-12, 0, math.exp), 1e-13)
+        expected = math.sinh(step) / step
+        assert fit.central(step) == pytest.approx(expected, abs=1e-10)
+
+    def test_slopes_of_stairs_are_not_taken_for_more_than_they_are(self) -> None:
+        step = 1e-5
+        for offset in np.linspace(0, step, 25):
+            fit = self.best(stairs(step, lambda h, d=offset: d + math.exp(h)), step / math.sqrt(12))
+            assert abs(fit.value - 1) <= fit.sure <= 100 * step
+
+    def test_a_few_steps_of_a_staircase_prove_nothing(self) -> None:
+        fit = self.best(stairs(0.1, lambda h: 0.03 + h), 0.03)
+        assert abs(fit.value - 1) <= fit.sure
+        assert fit.sure >= SIGMAS * 0.03 / 0.25
+
+    def test_needs_points(self) -> None:
+        def window(f: Callable[[float], float], points: int) -> Window:
+            return Window(lambda h: (h, f(h), h, f(-h)), 1.0, points, floor=1e-9, scale=1.0)
+
+        assert window(math.exp, 9).usable
+        assert not window(math.exp, 8).usable
+        assert not window(outside(0.5, math.exp), 16).usable
+
+
+@pytest.mark.parametrize(
+    ("weights", "powers"),
+    [(CENTRAL, (2, 4, 6, 8, 10)), (JUMP, (1, 3, 5, 7, 9)), (ONE_SIDED, (1, 2, 3, 4, 5))],
+    ids=["central", "jump", "one-sided"],
+)
+def test_extrapolation_is_exact_for_polynomials(weights: Any, powers: tuple[int, ...]) -> None:
+    steps = 4.0 ** -np.arange(6)
+    rows = tableau(list(3 + steps ** powers[0]), weights)
+    for order in range(6):
+        row = np.array(weights[order])
+        assert sum(row) == pytest.approx(1)
+        for p in powers[:order]:
+            terms = row * steps[: order + 1] ** p
+            assert abs(sum(terms)) <= 1e-3 * max(abs(terms))  # they cancel
+        assert rows[5][order] == pytest.approx(3, abs=1e-12 if order else 0.01)
+
+
+class TestEstimate:
+    """The parts of an error bar."""
+
+    def test_noise_may_explain_all_of_it(self) -> None:
+        one = Estimate(1.0, 0.5, 1.0, 0.6, 0.9, 1e-3, 1e-4)
+        assert one.uncertainty == one.random == pytest.approx(1.8)
+        assert not one.jumps
+        assert one.uncertainty_beside_jump == pytest.approx(2.4)
+
+    def test_a_certain_jump_and_truncation_are_none(self) -> None:
+        one = Estimate(1.0, 5.0, 1.0, -0.8, 0.2, 1e-3, 1e-4)
+        assert one.jumps
+        assert one.uncertainty == pytest.approx(6.4)
+        assert one.random == pytest.approx(2.1)
+
+
+def jumping(period: float, jump: float, h: float) -> float:
+    """Slope ``1 - jump`` between jumps, 1 over many of them."""
+    return h - jump * (h - period * round(h / period))
+
+
+class TestJumps:
+    """`slopes_belie_secants`: the claim is what secants show, not what short steps measure."""
+
+    @staticmethod
+    def belied(f: Callable[[float], float], slope: float, claim: float, **options: Any) -> bool:
+        given = {"scale": 1.0, "step": 1e-8, "broken": None} | options
+        return slopes_belie_secants(f, slope=slope, claim=claim, **given)
+
+    @pytest.mark.parametrize("jump", [0.01, 0.5, 1.0, 3.0])
+    @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e5])
+    def test_of_a_loss_that_jumps(self, jump: float, scale: float) -> None:
+        def f(h: float) -> float:
+            return scale * jumping(1.3e-5, jump, h / scale)
+
+        assert self.belied(f, 1 - jump, 1.0, scale=scale, step=1e-8 * scale)
+        assert not self.belied(f, 1 - jump, 1 + 2 * jump, scale=scale, step=1e-8 * scale)
+
+    def test_not_of_a_smooth_loss(self) -> None:
+        for frequency in (1.0, 30.0, 1e3, 1e5):
+            amplitude = 0.5 / frequency
+
+            def f(h: float, w: float = frequency, a: float = amplitude) -> float:
+                return h + a * math.sin(w * h)
+
+            broken = 3.0 / frequency
+            assert not self.belied(f, 1.5, 1.0, broken=broken)
+
+    def test_not_of_a_kink(self) -> None:
+        assert not self.belied(lambda h: h + abs(h) / 2, 1.5, 1.0)
+        assert not self.belied(lambda h: h + abs(h + 1e-7) / 2, 1.5, 1.0)
+
+    def test_of_the_few_jumps_that_a_longer_step_meets(self) -> None:
+        def f(h: float) -> float:  # flat at the point, slopes of 1 further off
+            return h - 1e-6 * math.tanh(h / 1e-6) + jumping(1e-5, 1.0, h) - h
+
+        assert self.belied(lambda h: jumping(1.3e-5, 1.0, h), 0.0, 1.0, broken=1e-5)
+        assert math.isfinite(f(0.0))
+
+    @pytest.mark.parametrize(("up", "down", "belied"), [(1.4, 0.9, True), (1.6, 0.8, False)])
+    def test_secants_to_each_side_have_to_be_near_as_well(
+        self, up: float, down: float, belied: bool
+    ) -> None:
+        def f(h: float) -> float:
+            if abs(h) > 2e-3:
+                return h
+            return (1e-3 * up if h > 0 else -1e-3 * down) if abs(h) > 0.95e-3 else 0.0
+
+        assert self.belied(f, 0.0, 1.0) == belied
+
+    def test_longest_step_inside_a_domain(self) -> None:
+        assert longest_inside(math.exp, 0.01) == 0.01
+        edge = 1e-5
+        for side in (edge, -edge):
+            found = longest_inside(outside(side, math.exp), 0.01)
+            assert edge / 4 < found <= edge
+
+
+@pytest.mark.parametrize("goal", [1.0, 2.0, 3.5])
+def test_noise_is_averaged_where_it_takes_the_error_bars_below_a_goal(goal: float) -> None:
+    bars = np.random.default_rng(0).uniform(0.1, 1.0, 40)
+    chosen = dict(points_for(bars, goal, 10**9))
+    rest = [bar for i, bar in enumerate(bars) if i not in chosen]
+    least = min(bars[i] for i in chosen)
+    assert np.linalg.norm(rest) <= goal / 2 < np.linalg.norm([*rest, least])
+    left = np.array([bars[i] * math.sqrt(MANY / points) for i, points in chosen.items()])
+    assert goal / 2 < np.linalg.norm(left) <= 0.8 * goal
+    spent = 2 * sum(chosen.values())
+    assert points_for(bars, goal, spent) and not points_for(bars, goal, spent - 100)
+    assert not points_for(bars, 1e-3, 10**9)  # more than one fit can have
+    assert not points_for(np.full(3, math.inf), goal, 10**9)
