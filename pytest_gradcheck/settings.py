@@ -56,7 +56,8 @@ class Settings:
     confidence : float
         Probability, between 0.5 and 1, with which the bound stated by probes holds.
     max_evaluations : int or None
-        Evaluations of the loss after which a search for wrong entries ends.
+        Evaluations of the loss after which a search for wrong entries ends, and after which no
+        entry is measured more closely than by its first step.
     seed : int or None
         Seed of the random directions; None takes it from the test's name.
     freeze_rng : {"auto", "on", "off"}
@@ -118,7 +119,7 @@ class Settings:
         default=1 - 1e-6, metadata={"help": "probability with which the bound of probes holds"}
     )
     max_evaluations: int | None = field(
-        default=None, metadata={"help": "evaluations of the loss after which a search ends"}
+        default=None, metadata={"help": "evaluations of the loss after which no more is measured"}
     )
     seed: int | None = field(
         default=None, metadata={"help": "seed of random directions (default: from the test's name)"}

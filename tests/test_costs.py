@@ -302,3 +302,19 @@ def test_a_nan_in_one_parameter_leaves_the_verdict_on_the_others(mode: str, unit
     assert statuses["a"] == "pass" and statuses["b"] == "fail"
     assert {f.name for f in result.findings} >= {"not-finite"}
     assert not {f.name for f in result.findings} & {"zero-gradient", "coarse"}
+
+
+@pytest.mark.parametrize(("limit", "status"), [(900, "warn"), (1_500, "warn"), (4_000, "pass")])
+def test_no_more_is_measured_than_is_allowed(limit: int, status: str) -> None:
+    rng = np.random.default_rng(0)
+    result = check(
+        loss=lambda x: loss(x) * (1 + 1e-9 * rng.standard_normal()),
+        grads=slope,
+        params=X,
+        mode="exhaustive",
+        max_evaluations=limit,
+    )
+    assert result.evaluations <= limit + 700  # what had begun is finished
+    assert result.status == status
+    for finding in result.findings:
+        assert finding.name == "tiny-gradient" or "max_evaluations" in finding.message

@@ -210,7 +210,7 @@ def test_a_doubled_row_is_told_as_that_row():
     assert regions(result) == ["W1[3, :]"]
     assert "2 times the measured" in "\n".join(failure(result))
     assert all(entry.label.startswith("W1[3, ") for entry in result.worst)
-    assert result.evaluations <= 150
+    assert result.evaluations <= 80  # by what explains the readings; halving would take over 100
 
 
 def test_a_column_that_was_never_written_is_told_as_that_column():

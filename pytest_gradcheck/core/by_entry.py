@@ -76,6 +76,7 @@ def _measure(
         eps=settings.eps,
         tol=settings.tol,
         warn=settings.warn,
+        limit=settings.max_evaluations,
         rng=np.random.default_rng(seed),
     )
     loss.progress("entries that one step could not decide")

@@ -84,7 +84,8 @@ def run_check(
                 findings += [*found, *(f for f in at_point if not (failed and f.name in NOISY))]
             else:
                 blocks = by_entry(problem, point, settings, state, saved, seed)
-                findings += point_findings(blocks, settings)
+                limit = settings.max_evaluations or math.inf
+                findings += point_findings(blocks, settings, ended=point.loss.evaluations >= limit)
             saved.require_unchanged("the loss")
             judged = [judge_block(block, settings) for block in blocks]
             worst = worst_entries(blocks, settings.worst)

@@ -131,7 +131,7 @@ class Climb:
         return found.within <= NEAR * max(self.own, self.scale)
 
 
-def points_for(bars: Array, goal: float, most: int) -> list[tuple[int, int]]:
+def points_for(bars: Array, goal: float, most: float) -> list[tuple[int, int]]:
     """Entries that keep the norm of all error bars above `goal`, and the points each needs.
 
     None if a fit, or all of them within `most` evaluations, cannot have that many.

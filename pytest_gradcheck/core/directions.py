@@ -81,7 +81,7 @@ class Directions:
         self.kinked = False
 
     def bound(
-        self, blocks: Sequence[Measured], origin: Sequence[Array], *, most: int
+        self, blocks: Sequence[Measured], origin: Sequence[Array], *, most: float
     ) -> Bound | None:
         """Bound the error in `blocks`; None where kinks along a line let it prove nothing.
 
@@ -92,12 +92,14 @@ class Directions:
             E[(e.v)^2] = sum over blocks of (w norm(e))^2.
         origin : sequence of ndarray
             Where they stand.
-        most : int
+        most : float
             Evaluations that may be spent on averaging noise.
         """
         bound = self._bound(blocks, origin, FIRST, MANY)
         few = sum(block.claimed.size for block in blocks) <= THEN // 2  # whose entries cost less
         if bound is None or few or not bound.noisy or bound.norm / 2 <= NOISY * self.warn:
+            return bound
+        if most < 2 * THEN * MANY:
             return bound
         bound = self._sharper(bound, self._bound(blocks, origin, THEN, MANY))
         if bound.norm / 2 <= self.warn or bound.contradicts or not bound.noisy:

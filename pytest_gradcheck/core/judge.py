@@ -102,7 +102,7 @@ def worst_entries(blocks: Sequence[Evidence], count: int) -> tuple[Entry, ...]:
 def point_findings(
     blocks: Sequence[Evidence], settings: Settings, *, ended: bool = False
 ) -> list[Finding]:
-    """What the error bars say about the point of the check, or of a search that `ended` early."""
+    """What the error bars say about the point of the check, or of measuring that `ended` early."""
     undecided = [block for block in blocks if block.undecided]
     found: list[Finding] = [_undecided(undecided)] if undecided else []
     coarse: list[Evidence] = []
@@ -220,7 +220,7 @@ def _coarse(blocks: Sequence[Evidence], ended: bool) -> Finding:
         names,
         f"{some(names)} {'is' if len(names) == 1 else 'are'} verified only to {high:.1e}: "
         + (
-            "the search for what is wrong ended before. Allow more with max_evaluations"
+            "it ended with the evaluations allowed. Allow more with max_evaluations"
             if ended
             else "the noise of the loss allows no better. Compute the loss in float64"
         )

@@ -91,6 +91,8 @@ class Measurement:
         Difference of two evaluations at the point.
     eps, tol, warn : float
         As in `Settings`.
+    limit : int or None
+        Evaluations of the loss after which no further entry climbs.
     rng : numpy.random.Generator
         Source of the random directions.
     """
@@ -107,13 +109,15 @@ class Measurement:
         eps: float,
         tol: float,
         warn: float,
+        limit: int | None,
         rng: np.random.Generator,
     ) -> None:
         self.loss, self.base, self.eps, self.rounding = loss, base, eps, rounding
+        self.limit = math.inf if limit is None else limit
         self.tol, self.warn, self.rng = tol, warn, rng
         self.parameters = list(problem.parameters)
         self.origin = [p.read() for p in self.parameters]
-        self.kinked, self.budget, self.jitter = False, 0, jitter
+        self.kinked, self.budget, self.jitter = False, 0.0, jitter
         self.noise = max(jitter, self._measure_noise())
         self.nearby = Nearby(problem, claims)
         self.directions = Directions(loss, base, self.noise, warn, rng)
@@ -131,7 +135,8 @@ class Measurement:
 
     def run(self) -> list[Measured]:
         size = sum(block.claimed.size for block in self.blocks)
-        self.budget = self.loss.evaluations + max(BUDGET, BUDGET_PER_ENTRY * size)
+        ample = self.loss.evaluations + max(BUDGET, BUDGET_PER_ENTRY * size)
+        self.budget = min(ample, self.limit)
         for i in range(len(self.blocks)):
             self._settle(i)
         tested = [i for i, block in enumerate(self.blocks) if block.is_finite]
@@ -174,7 +179,7 @@ class Measurement:
                 self._climb(i, int(j))
 
     @property
-    def _left(self) -> int:
+    def _left(self) -> float:
         """Evaluations that may still be spent."""
         return self.budget - self.loss.evaluations
 
@@ -341,7 +346,8 @@ class Measurement:
         """
         blocks = [self.blocks[i] for i in which]
         origin = [self.origin[i] for i in which]
-        found = self.directions.bound(blocks, origin, most=self._left) if which else None
+        asked = which and self._affordable
+        found = self.directions.bound(blocks, origin, most=self._left) if asked else None
         self.kinked |= self.directions.kinked
         if found is None:
             return False
