@@ -255,6 +255,10 @@ def test_a_block_that_is_wrong_in_no_pattern_is_told_as_a_whole():
     block = next(block for block in result.blocks if block.name == "W2")
     assert block.status == "fail"
     assert block.bound <= 1
+    (view,) = (view for view in result.views if view.parameter == "W2")
+    seen = "".join(view.cells)
+    assert any(letter.isupper() for letter in seen)  # entries that were picked, and are wrong
+    assert "." not in seen  # nothing is known to agree
 
 
 class DeepMistake(Network):

@@ -29,7 +29,7 @@ MOST_ROWS = 8
 """Most rows that are read to tell which of a part's entries is the one that is wrong."""
 RELATIVE = 3e-4
 """Error bar aimed at in the search, as a part of the discrepancy that is searched for."""
-SAMPLED = 4
+SAMPLED = 6
 """Entries picked at random that must all be wrong before a part is said to be wrong throughout."""
 WIDESPREAD, GLANCE = 3, 2
 """Parts wrong throughout from which on it matters which others are wrong, too, and no longer where

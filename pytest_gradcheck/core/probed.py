@@ -159,6 +159,8 @@ class Probed:
         bar = np.where(error == 0, math.nan if self.least > 0 else 0.0, 0.0)
         for i, measured in self.entries.items():
             if where.start <= i < where.stop:
+                claim = float(self.claimed[i])
+                error[i - where.start] = abs(claim - measured.nearest(claim))
                 bar[i - where.start] = measured.uncertainty
         return error, bar
 
