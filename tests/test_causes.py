@@ -729,3 +729,11 @@ def test_names_say_which_parameters_are_of_one_layer(bias: str, named: bool) -> 
     wrong = {k: rng.normal(size=true[k].shape) for k in ("stem.weight", "conv.weight")}
     found = causes(evidence(true, {**true, **wrong}, theta))
     assert [f.name for f in found] == ["upstream"] * named
+
+
+def test_parameters_that_are_no_layers_are_not_called_upstream() -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"beta": (6,), "log_scale": (4,), "shape": (5,)}
+    true = {k: rng.normal(size=shape) for k, shape in shapes.items()}
+    wrong = {k: rng.normal(size=shapes[k]) for k in ("beta", "log_scale")}
+    assert causes(evidence(true, {**true, **wrong}, true)) == []

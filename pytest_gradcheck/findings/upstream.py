@@ -26,6 +26,8 @@ def upstream(scene: Scene) -> Iterator[Finding]:
     if any(e not in scene.open or e.share() < MOSTLY for e in wrong):
         return
     last, first = wrong[-1], behind[0]
+    if not all(any(_layer(e).is_matrix for e in part) for part in (wrong, behind)):
+        return  # no layers in front and behind: the parameters of a likelihood, say
     if _of_one_layer(last, first) or _runs_backwards(tested):
         return
     yield Finding(
