@@ -261,6 +261,16 @@ def test_a_block_that_is_wrong_in_no_pattern_is_told_as_a_whole():
     assert "." not in seen  # nothing is known to agree
 
 
+def test_rows_that_are_wrong_in_one_block_are_each_told():
+    network, rows = Network(sizes=(40, 30, 5)), [3, 11, 18, 27, 36]
+
+    def spoil(grads):
+        grads["W1"][rows] = np.random.default_rng(1).normal(size=(len(rows), 30))
+
+    network.spoil = spoil
+    assert regions(probe(network)) == [f"W1[{i}, :]" for i in rows]
+
+
 class DeepMistake(Network):
     """Eleven layers, and the slope of the activation in front of the last one is wrong."""
 

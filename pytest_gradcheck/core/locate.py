@@ -32,9 +32,9 @@ RELATIVE = 3e-4
 SAMPLED = 6
 """Entries picked at random that must all be wrong before a part is said to be wrong throughout."""
 WIDESPREAD, GLANCE = 3, 2
-"""Parts wrong throughout from which on it matters which others are wrong, too, and no longer where
+"""Parameters wrong throughout from which on it matters which others are wrong, and no longer where
 in these: a gradient that goes wrong on its way back through a network is wrong in all that lies
-behind.  And entries of each by which it is told whether all of it is."""
+behind.  And entries by which it is told whether all of a parameter, a row or a column is."""
 MORE, MOST_OF = 12, 9
 """Entries picked where only some of the first are, and how many of them make it nearly throughout:
 a search one by one would cost more than it tells."""
@@ -95,6 +95,7 @@ class Search:
         self.rows, self.rng = rows, rng
         self.found = Found()
         self._measured: dict[tuple[int, int], Derivative] = {}
+        self._slices: dict[int, int | None] = {}  # by block, the axis across which slices are wrong
         self._heap: list[tuple[float, int, Part]] = []
         self._order = itertools.count()
         self._goal = target
@@ -145,7 +146,10 @@ class Search:
     def _examine(self, part: Part) -> None:
         """Explain the heaviest part, or divide it; it leaves the heap when that is done."""
         if part.size == 1:
-            self._take_entry(part.regions[0].block, _flat(part.regions[0], 0))
+            region = part.regions[0]
+            if self._take_entry(region.block, _flat(region, 0)) and self._is_in_wrong_slice(region):
+                self._heap.clear()  # it was not divided so that slices stay whole: once more
+                return
             after = []
         else:
             after = [part] if self._explained(part) else self._divided(part)
@@ -243,6 +247,14 @@ class Search:
         region = part.regions[0]
         if not part.sparse and self._is_one_of_many(part):
             return []
+        slices = self._slices.get(region.block)
+        if slices is not None and not part.sparse:
+            if region.ranges[slices][1] - region.ranges[slices][0] > 1:
+                first, second = region.halves(slices)
+                return self._halved(part, (first,), (second,))
+            if self._is_throughout(part):
+                return []
+            part = replace(part, sparse=True)
         axes = region.axes()
         for axis in axes[:1] if part.sparse else axes:
             first, second = region.halves(axis)
@@ -295,9 +307,26 @@ class Search:
             self.found.complete.append(region)
         return []
 
+    def _is_in_wrong_slice(self, entry: Region) -> bool:
+        """Whether a row or a column, through an entry that is wrong, is wrong as a whole.
+
+        It is asked of the first entry of a parameter that is not found alone in some part.
+        """
+        axes = [axis for axis, length in enumerate(entry.shape) if length > 1]
+        if len(axes) < 2 or entry.block in self._slices:
+            return False
+        self._slices[entry.block] = None
+        for axis in axes:
+            through = Region.whole(entry.block, entry.shape).narrowed(axis, *entry.ranges[axis])
+            wrong, _ = self._picked(through, GLANCE)
+            if len(wrong) == GLANCE:
+                self._slices[entry.block] = axis
+                return True
+        return False
+
     def _is_one_of_many(self, part: Part) -> bool:
-        """Whether so many parts are wrong that this one is told as such, and not searched."""
-        if len(self.found.dense) < WIDESPREAD or part.size <= SAMPLED:
+        """Whether so many parameters are wrong that this part is told as such, and not searched."""
+        if self.found.dense_blocks < WIDESPREAD or part.size <= SAMPLED:
             return False
         self._note(part, *self._picked(part.regions[0], GLANCE))
         return True

@@ -76,6 +76,11 @@ class Found:
         return [*self.skip, *self.complete]
 
     @property
+    def dense_blocks(self) -> int:
+        """Number of parameters in which there are such regions."""
+        return len({region.block for region in self.dense})
+
+    @property
     def whole(self) -> list[Region]:
         """All regions that are told as such, not by their entries."""
         return [*self.dense, *(r for p in self.patterns for r in p.regions)]
@@ -97,7 +102,10 @@ class Found:
         if len(whole) > 1:
             found.append(_wrong_all([names[block] for block in whole]))
             dense = [(r, how) for r, how in dense if not (r.is_whole and r.block in whole)]
-        found += [_wrong(region, names, how) for region, how in dense]
+        alike: dict[tuple[int, str], list[Region]] = {}
+        for region, how in sorted(dense, key=lambda pair: (pair[0].block, pair[0].ranges)):
+            alike.setdefault((region.block, how), []).append(region)
+        found += [_wrong(regions, names[block], how) for (block, how), regions in alike.items()]
         if self.left:
             where = tuple(dict.fromkeys(names[region.block] for region in self.left))
             found.append(
@@ -113,14 +121,13 @@ class Found:
         return found
 
 
-def _wrong(region: Region, names: Sequence[str], how: str) -> Finding:
-    name = names[region.block]
-    label = region.label(name)
+def _wrong(regions: Sequence[Region], name: str, how: str) -> Finding:
+    labels = [region.label(name) for region in regions]
     return Finding(
         "wrong-region",
         (name,),
-        f"{label}: {how}",
-        {"regions": [label], "entries": region.size},
+        f"{some(labels)}: {'each ' if len(labels) > 1 else ''}{how}",
+        {"regions": labels, "entries": sum(region.size for region in regions)},
     )
 
 
@@ -128,7 +135,7 @@ def _wrong_all(names: Sequence[str]) -> Finding:
     return Finding(
         "wrong-region",
         tuple(names),
-        f"{some(names)}: each wrong throughout, as entries are that were picked at random",
+        f"{some(names)}: each wrong throughout, as all entries are that were picked at random",
         {"regions": [f"all of {name}" for name in names]},
     )
 

@@ -246,8 +246,8 @@ class Probing:
         """
         if not wrong.region.is_whole or self.prober.loss.evaluations >= self.limit:
             return
-        others = [part for part in found.throughout if part is not wrong]
-        if len(others) < WIDESPREAD or any(o.region.block == wrong.region.block for o in others):
+        same = [part for part in found.throughout if part.region.block == wrong.region.block]
+        if found.dense_blocks <= WIDESPREAD or len(same) > 1:
             self._add_slopes(wrong.region, SLOPES)
         else:
             self._note_slopes(wrong.region, wrong.readings.rows, wrong.slopes, wrong.readings.bars)
