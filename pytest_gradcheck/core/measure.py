@@ -224,7 +224,7 @@ class Measurement:
             straight = np.abs(jump) <= 2 * noise + KINK * (np.abs(claim) + typical)
             agree &= straight
             bar = noise + SETTLED * self.tol * np.maximum(np.abs(numeric), typical)
-        self._first_bars.append(np.where(straight & ~negligible, bar, np.inf))
+        self._first_bars.append(np.where(straight & (not negligible), bar, np.inf))
         uncertainty = np.where(agree, noise + error, np.inf)
         block = Measured(parameter, claim, numeric, uncertainty, claim_rounding, negligible)
         if self._is_cancelled(block, rounding):
