@@ -64,8 +64,8 @@ def run(session: nox.Session, *options: str, tests: tuple[str, ...] = FAST) -> N
 def matrix(session: nox.Session, versions: str) -> None:
     """Pythons, with the oldest and the newest pytest and NumPy."""
     pins = {"oldest": OLDEST, "middle": MIDDLE, "newest": ("numpy", "pytest")}[versions]
-    if versions == "oldest" and session.python in ("3.13", "3.14"):
-        session.skip("NumPy 1.26 has no wheels for it")
+    if versions != "newest" and session.python in ("3.13", "3.14"):
+        session.skip("NumPy 1.26 and 2.0 have no wheels for it")
     session.install(*BASE, *pins, "-e", ".")
     run(session)
 
