@@ -27,6 +27,8 @@ FAST = (
 )
 """Tests that need no framework and take seconds."""
 
+ASYNCIO = "-o asyncio_default_fixture_loop_scope=function"
+"""What pytest-asyncio warns of if it is not said, in inner runs as well."""
 PLUGINS: dict[str, tuple[list[str], list[str]]] = {
     "xdist": ([], ["-n", "2"]),
     "randomly": (["pytest-randomly"], ["-p", "randomly", "-p", "no:cacheprovider"]),
@@ -56,7 +58,10 @@ OPTIONS: dict[str, list[str]] = {
 
 
 def run(session: nox.Session, *options: str, tests: tuple[str, ...] = FAST) -> None:
-    session.run("python", "-m", "pytest", "-q", *options, *tests, env={"OMP_NUM_THREADS": "1"})
+    python, env = ("python", "-m", "pytest", "-q"), {"OMP_NUM_THREADS": "1"}
+    if session.name.startswith("corners") or "asyncio" in session.name:
+        env["PYTEST_ADDOPTS"] = ASYNCIO
+    session.run(*python, *options, *tests, env=env)
 
 
 @nox.session(python=PYTHONS)
