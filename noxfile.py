@@ -27,8 +27,15 @@ FAST = (
 )
 """Tests that need no framework and take seconds."""
 
-ASYNCIO = "-o asyncio_default_fixture_loop_scope=function"
-"""What pytest-asyncio warns of if it is not said, in inner runs as well."""
+ASYNCIO = ["-W", "ignore:The configuration option:pytest.PytestDeprecationWarning"]
+"""pytest-asyncio warns as it starts of an option that is not set; warnings are errors here."""
+WARNING_INSIDE = (
+    "TestWarning::test_can_be_expected",
+    "TestHelp::test_marker_is_registered",
+    "test_what_a_method_of_unittest_returns_is_checked",
+    "TestReturnedObject::test_pytest_does_not_see_the_returned_value",
+)
+"""Tests with inner runs under ``-W error`` of their own."""
 PLUGINS: dict[str, tuple[list[str], list[str]]] = {
     "xdist": ([], ["-n", "2"]),
     "randomly": (["pytest-randomly"], ["-p", "randomly", "-p", "no:cacheprovider"]),
@@ -36,7 +43,10 @@ PLUGINS: dict[str, tuple[list[str], list[str]]] = {
     "rerunfailures": (["pytest-rerunfailures"], ["--reruns", "1"]),
     "cov": (["pytest-cov"], ["--cov", "pytest_gradcheck"]),
     "html": (["pytest-html"], ["--html", "{tmp}/report.html"]),
-    "asyncio": (["pytest-asyncio"], []),
+    "asyncio": (
+        ["pytest-asyncio"],
+        [*ASYNCIO, *(f"--deselect=tests/test_plugin.py::{test}" for test in WARNING_INSIDE)],
+    ),
     "run-parallel": (["pytest-run-parallel"], []),
 }
 """Other plugins: what is installed, and how pytest is called."""
@@ -58,10 +68,7 @@ OPTIONS: dict[str, list[str]] = {
 
 
 def run(session: nox.Session, *options: str, tests: tuple[str, ...] = FAST) -> None:
-    python, env = ("python", "-m", "pytest", "-q"), {"OMP_NUM_THREADS": "1"}
-    if session.name.startswith("corners") or "asyncio" in session.name:
-        env["PYTEST_ADDOPTS"] = ASYNCIO
-    session.run(*python, *options, *tests, env=env)
+    session.run("python", "-m", "pytest", "-q", *options, *tests, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session(python=PYTHONS)
@@ -86,8 +93,9 @@ def plugins(session: nox.Session, plugin: str) -> None:
 
 @nox.session
 def corners(session: nox.Session) -> None:
-    """Ways to call pytest, line ends of Windows, and every plugin at once."""
-    everything = [package for packages, _ in PLUGINS.values() for package in packages]
+    """Ways to call pytest, line ends of Windows, and every plugin but pytest-asyncio at once."""
+    others = [packages for name, (packages, _) in PLUGINS.items() if name != "asyncio"]
+    everything = [package for packages in others for package in packages]
     session.install(*BASE, *everything, "-e", ".")
     for options in OPTIONS.values():
         run(session, *options)
