@@ -16,7 +16,7 @@ import numpy as np
 
 from .belief import Belief
 from .certificate import Certificate
-from .locate import ROWS, WIDESPREAD, Part, Search
+from .locate import ROWS, Part, Search
 from .located import Found, Throughout
 from .loss import Loss
 from .measured import NEGLIGIBLE
@@ -46,6 +46,8 @@ ROUNDS = 6
 SLOPES, DECISIVE = 4, 12
 """Slopes of a parameter that is wrong throughout: one fixes a constant, three are left.  And those
 that follow where the error is about `tol` or `fail`, and proved to be less."""
+MANY = 8
+"""Parameters wrong throughout from which on the readings that found them have to do for slopes."""
 SEARCH, LITTLE = 2_000, 100
 """Evaluations that a search may take where `max_evaluations` does not say: for errors that matter,
 and for those below `tol`."""
@@ -247,7 +249,7 @@ class Probing:
         if not wrong.region.is_whole or self.prober.loss.evaluations >= self.limit:
             return
         same = [part for part in found.throughout if part.region.block == wrong.region.block]
-        if found.dense_blocks <= WIDESPREAD or len(same) > 1:
+        if found.dense_blocks <= MANY or len(same) > 1:
             self._add_slopes(wrong.region, SLOPES)
         else:
             self._note_slopes(wrong.region, wrong.readings.rows, wrong.slopes, wrong.readings.bars)

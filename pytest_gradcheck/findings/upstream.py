@@ -13,7 +13,7 @@ from .scene import Scene, where, with_gradient
 LEAST = 2
 """Parameters that must be wrong: one may be wrong by itself."""
 MOSTLY = 0.5
-"""Part of its entries that must be wrong in each: what comes back wrong is wrong everywhere."""
+"""More of its entries must be wrong in each: what comes back wrong is wrong everywhere."""
 
 
 def upstream(scene: Scene) -> Iterator[Finding]:
@@ -23,7 +23,7 @@ def upstream(scene: Scene) -> Iterator[Finding]:
     behind = tested[len(wrong) :]
     if len(wrong) < LEAST or not behind or any(e.wrong for e in behind):
         return
-    if any(e not in scene.open or e.share() < MOSTLY for e in wrong):
+    if any(e not in scene.open or e.share() <= MOSTLY for e in wrong):
         return
     last, first = wrong[-1], behind[0]
     if not all(any(_layer(e).is_matrix for e in part) for part in (wrong, behind)):
