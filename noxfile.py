@@ -27,15 +27,6 @@ FAST = (
 )
 """Tests that need no framework and take seconds."""
 
-ASYNCIO = ["-W", "ignore:The configuration option:pytest.PytestDeprecationWarning"]
-"""pytest-asyncio warns as it starts of an option that is not set; warnings are errors here."""
-WARNING_INSIDE = (
-    "TestWarning::test_can_be_expected",
-    "TestHelp::test_marker_is_registered",
-    "test_what_a_method_of_unittest_returns_is_checked",
-    "TestReturnedObject::test_pytest_does_not_see_the_returned_value",
-)
-"""Tests with inner runs under ``-W error`` of their own."""
 PLUGINS: dict[str, tuple[list[str], list[str]]] = {
     "xdist": ([], ["-n", "2"]),
     "randomly": (["pytest-randomly"], ["-p", "randomly", "-p", "no:cacheprovider"]),
@@ -43,10 +34,7 @@ PLUGINS: dict[str, tuple[list[str], list[str]]] = {
     "rerunfailures": (["pytest-rerunfailures"], ["--reruns", "1"]),
     "cov": (["pytest-cov"], ["--cov", "pytest_gradcheck"]),
     "html": (["pytest-html"], ["--html", "{tmp}/report.html"]),
-    "asyncio": (
-        ["pytest-asyncio"],
-        [*ASYNCIO, *(f"--deselect=tests/test_plugin.py::{test}" for test in WARNING_INSIDE)],
-    ),
+    "asyncio": (["pytest-asyncio"], []),
     "run-parallel": (["pytest-run-parallel"], []),
 }
 """Other plugins: what is installed, and how pytest is called."""
@@ -93,7 +81,10 @@ def plugins(session: nox.Session, plugin: str) -> None:
 
 @nox.session
 def corners(session: nox.Session) -> None:
-    """Ways to call pytest, line ends of Windows, and every plugin but pytest-asyncio at once."""
+    """Ways to call pytest, line ends of Windows, and every plugin but pytest-asyncio at once.
+
+    That one warns as it starts of an option that is not set, which is an error in inner runs.
+    """
     others = [packages for name, (packages, _) in PLUGINS.items() if name != "asyncio"]
     everything = [package for packages in others for package in packages]
     session.install(*BASE, *everything, "-e", ".")
