@@ -138,9 +138,7 @@ def _train(
     steps, rate = int(settings.train or 0), settings.lr
     with np.errstate(all="ignore"):  # it may diverge: told afterwards
         for _ in range(steps):
-            problem.loss()  # gradients may live on what the loss leaves behind
-            claims = [np.array(g, dtype=np.float64).reshape(-1) for g in problem.gradients()]
-            for parameter, gradient in zip(problem.parameters, claims, strict=True):
+            for parameter, gradient in zip(problem.parameters, problem.claimed(), strict=True):
                 parameter.write(parameter.read() - rate * gradient)
     many = "1 step" if steps == 1 else f"{steps} steps"
     return f"after {many} of gradient descent (lr={rate:g})", problem, steps

@@ -348,6 +348,50 @@ class Single(Mlp):
         return as_float32(self._narrow().grads(*data))
 
 
+class Balance:
+    """float32, with a bias whose gradient is the `small` sum of large terms; times `factor`."""
+
+    def __init__(self, small: float, factor: float = 1.0) -> None:
+        rng = np.random.default_rng(5)
+        self.factor, self.X = factor, rng.normal(size=(40, 3)).astype(np.float32)
+        self.params = as_float32({"w": rng.normal(size=3), "b": np.array(0.0)})
+        off = self.X.astype(float) @ self.params["w"].astype(float)
+        self.y = (np.tanh(off) + rng.normal(size=40)).astype(np.float32)
+        h = np.tanh(off)
+        rest = np.sum((1 - h * h)[:-1] * (h - self.y)[:-1]) - small
+        self.y[-1] = h[-1] + rest / (1 - h[-1] ** 2)
+
+    def _forward(self) -> np.ndarray:
+        return np.tanh(self.X @ self.params["w"] + self.params["b"])
+
+    def loss(self) -> float:
+        return float(np.sum((self._forward() - self.y) ** 2)) / 2
+
+    def grads(self) -> dict[str, np.ndarray]:
+        h = self._forward()
+        delta = (1 - h * h) * (h - self.y)
+        return {"w": self.X.T @ delta, "b": delta.sum() * np.float32(self.factor)}
+
+
+class TestFloat32SumThatCancels:
+    def test_lost_more_digits_than_its_size_tells_and_is_right(self) -> None:
+        net = Balance(0.3)
+        alone = net.grads()["b"]
+        result = check(net)
+        assert result.status == "pass"
+        at = {block.name: block.relative_error for block in result.blocks}["b"]
+        assert at > 1e-6  # seven digits were to be had
+        assert net.grads()["b"] == alone
+
+    def test_is_verified_to_the_digits_that_are_left(self) -> None:
+        result = check(Balance(0.03))
+        assert {block.status for block in result.blocks} == {"pass"}
+        assert [(f.name, f.where) for f in result.findings] == [("coarse", ("b",))]
+
+    def test_is_not_taken_for_right_where_the_formula_is_wrong_by_more(self) -> None:
+        assert check(Balance(0.3, factor=1 + 5e-5)).status == "warn"
+
+
 class Normalised:
     """A bias in front of batch normalisation: no effect, and a claimed gradient of 1e-17."""
 

@@ -37,10 +37,11 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem:
     def in_float64(state: State) -> Problem | None:
         if blocks.copies:
             wide = Blocks(blocks.tree, widen=True)
+            loss = hooks.loss_of(wide)
             return Problem(
                 wide.parameters,
-                loss=hooks.loss_of(wide),
-                grads=grads,
+                loss=loss,
+                grads=lambda: wide.gather(hooks.claimed(loss)),
                 losses=hooks.losses_of(wide),
             )
         replaced = [_replaced(parameter, state) for parameter in blocks.parameters]

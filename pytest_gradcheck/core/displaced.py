@@ -52,7 +52,7 @@ def give_up_where_kinks_crowd(
     nearby = _claims_a_hair_off(problem, seed)
     saved.restore()
     displace(problem, moved, seed)
-    there = measure(_claims(problem))
+    there = measure(problem.claimed())
     saved.restore()
     for i in doubted:
         if _stays(blocks[i], nearby[i]) and _exonerates(there[i], blocks[i], settings):
@@ -78,7 +78,7 @@ class Nearby:
         none = [np.zeros_like(claim) for claim in self._claims]
         saved = Saved(self._problem.parameters)
         try:
-            again = _claims(self._problem)
+            again = self._problem.claimed()
             if not all(map(np.array_equal, again, self._claims)):
                 return none  # dropout, say: nothing can be read from how such a claim changes
             up = _claims_a_hair_off(self._problem, 0, 1.0)
@@ -89,11 +89,6 @@ class Nearby:
         finally:
             saved.restore()
         return [np.abs(one - other) for one, other in zip(up, down, strict=True)]
-
-
-def _claims(problem: Problem) -> list[Array]:
-    problem.loss()  # gradients may live on what the loss leaves behind
-    return [np.array(g, dtype=np.float64).reshape(-1) for g in problem.gradients()]
 
 
 def _claims_a_hair_off(problem: Problem, seed: int, along: float = 1.0) -> list[Array]:
@@ -107,7 +102,7 @@ def _claims_a_hair_off(problem: Problem, seed: int, along: float = 1.0) -> list[
         side = along * rng.choice([-1.0, 1.0], theta.size)
         hair = np.maximum(2 * parameter.eps * np.abs(theta), 1e-30)
         parameter.write(parameter.round(theta + side * hair))
-    return _claims(problem)
+    return problem.claimed()
 
 
 def _stays(block: Measured, nearby: Array) -> bool:

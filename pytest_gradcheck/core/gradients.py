@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SubjectError
-from .parameters import Parameter
+from .parameters import Array, Parameter
 
 
 def one_for_each(handed: Any, parameters: Sequence[Parameter]) -> list[NDArray[Any]]:
@@ -34,6 +34,11 @@ def one_for_each(handed: Any, parameters: Sequence[Parameter]) -> list[NDArray[A
             " array of zeros"
         )
     return [_of_one(g, p) for g, p in zip(gradients, parameters, strict=True)]
+
+
+def flat(gradients: Iterable[NDArray[Any]]) -> list[Array]:
+    """Flat copies in float64: the same arrays may be handed out the next time."""
+    return [np.array(gradient, dtype=np.float64).reshape(-1) for gradient in gradients]
 
 
 def _of_one(value: Any, parameter: Parameter) -> NDArray[Any]:

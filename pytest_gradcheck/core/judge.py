@@ -222,7 +222,8 @@ def _coarse(blocks: Sequence[Evidence], ended: bool) -> Finding:
         + (
             "it ended with the evaluations allowed. Allow more with max_evaluations"
             if ended
-            else "the noise of the loss allows no better. Compute the loss in float64"
+            else "the noise of the loss, or the rounding of the claim, allows no better. Compute"
+            " both in float64"
         )
         + ' or accept it with allow=["coarse"]',
         {"bound": high},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from ..errors import SubjectError
 from ..settings import Settings
 from .cancelled import may_be_cancelled
+from .gradients import flat
+from .ladder import SIGMAS
 from .line import Line, uphill
 from .loss import Loss
+from .measured import COMMON, OWN
 from .parameters import Array, Parameter
 from .problem import Problem, Saved
 from .region import pieces
@@ -91,7 +94,7 @@ def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:
     base = loss.strict()
     saved.require_unchanged("the loss")
     handed = grads()
-    claims = _copied(handed)
+    claims = flat(handed)
     saved.require_unchanged("computing the gradient")
     again = loss.strict()
     rounding = [_rounding(g, p) for g, p in zip(handed, problem.parameters, strict=True)]
@@ -99,14 +102,9 @@ def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:
 
     def claim() -> list[Array]:
         loss()  # gradients may live on what the loss leaves behind
-        return _copied(grads())
+        return flat(grads())
 
     return Point(loss, base, claims, claim, rounding, jitter, hold)
-
-
-def _copied(gradients: Iterable[NDArray[Any]]) -> list[Array]:
-    """Flat copies in float64: the same arrays may be handed out the next time."""
-    return [np.array(gradient, dtype=np.float64).reshape(-1) for gradient in gradients]
 
 
 def _rewound(function: Callable[[], Any], state: State) -> Callable[[], Any]:
@@ -142,7 +140,8 @@ def in_float64(
             base = loss()
             told = [i for i in narrow if not point.may_be_zero(i)]
             if all(_follows(wide.parameters[i], loss, base, point.claims[i]) for i in told):
-                return wide, replace(point, loss=loss, base=base)
+                rounding = _also_seen(point, wide, state, most=settings.fail)
+                return wide, replace(point, loss=loss, base=base, rounding=rounding)
     except Exception:  # a loss may refuse the other precision in any way it likes
         pass
     state.restore()
@@ -157,6 +156,27 @@ def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> boo
     step = 1e-2 * (float(np.max(np.abs(theta))) or 1.0)
     line = Line(loss, [parameter], [theta], [uphill(claim) * step])
     return math.isfinite(base) and (line(1.0) != base or line(-1.0) != base)
+
+
+def _also_seen(point: Point, wide: Problem, state: State, *, most: float) -> list[float]:
+    """Relative roundings of the claims, where it takes more to set them apart from float64's.
+
+    A sum whose terms cancel loses more digits than its size tells.  What is further apart than
+    `most` counts as an error.
+    """
+    try:
+        wider = _rewound(wide.claimed, state)() if point.held else wide.claimed()
+    except Exception:  # a gradient may refuse the other precision as well
+        return point.rounding
+    found = []
+    for claim, other, rounding in zip(point.claims, wider, point.rounding, strict=True):
+        off, size = np.abs(claim - other), float(np.linalg.norm(claim))
+        typical, apart = size / math.sqrt(max(claim.size, 1)), float(np.linalg.norm(off))
+        if 0 < apart <= most * size:
+            explained = float(np.max(off / (OWN * np.abs(claim) + COMMON * typical)))
+            rounding = max(rounding, min(explained, SIGMAS / COMMON * apart / size))
+        found.append(rounding)
+    return found
 
 
 def _rounding(claim: NDArray[Any], parameter: Parameter) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SubjectError
-from .gradients import one_for_each
+from .gradients import flat, one_for_each
 from .parameters import Array, Parameter
 from .put_back import Layout
 from .result import Entry, Finding
@@ -84,6 +84,11 @@ class Problem:
             If it is not one array of real numbers for each parameter.
         """
         return one_for_each(self.grads(), self.parameters)
+
+    def claimed(self) -> list[Array]:
+        """The same where the parameters stand by now: flat copies in float64."""
+        self.loss()  # gradients may live on what the loss leaves behind
+        return flat(self.gradients())
 
     def explain(self, worst: Sequence[Entry]) -> list[Finding]:
         """What the subject itself can say of its worst entries; called where a check ends badly."""

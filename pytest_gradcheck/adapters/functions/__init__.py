@@ -88,8 +88,7 @@ def adapt(subject: Functions, args: tuple[Any, ...], settings: Settings) -> Prob
         return joined([Problem(own, first.loss, first.grads), *(on_copies(own, p) for p in rest)])
 
     def in_float64(_: State) -> Problem:
-        wide = together(Blocks(subject.params, widen=True))
-        return Problem(wide.parameters, loss=wide.loss, grads=mine.grads)
+        return together(Blocks(subject.params, widen=True))
 
     mine = together(blocks)
     functions = {name: getattr(subject, name) for name in ("loss", "grads", *CLAIMS, *SECOND)}
