@@ -76,6 +76,16 @@ class Direction:
         self, parameters: Sequence[Parameter], origin: Sequence[Array], loss: Loss
     ) -> Iterator[Callable[[float], float]]:
         """``t -> J(theta + t v)``; the parameters are back at the origin only at the end."""
+        at, back = self.moving(parameters, origin, loss)
+        try:
+            yield at
+        finally:
+            back()
+
+    def moving(
+        self, parameters: Sequence[Parameter], origin: Sequence[Array], loss: Loss
+    ) -> tuple[Callable[[float], float], Callable[[], None]]:
+        """The same, and what puts the parameters back."""
         moves = [
             (
                 parameters[region.block],
@@ -92,8 +102,8 @@ class Direction:
                 parameter.shift(where, start, weights, t * unit)
             return loss()
 
-        try:
-            yield at
-        finally:
+        def back() -> None:
             for parameter, where, start, weights, _ in moves:
                 parameter.shift(where, start, weights, 0.0)
+
+        return at, back

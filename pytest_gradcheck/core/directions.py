@@ -25,7 +25,7 @@ many, evaluations are better spent on more points along each than on more of the
 QUANTILES = {FIRST: 0.0243, THEN: 3.94}
 """The 0.001-quantile of chi-squared with as many degrees of freedom: the sum of (e.v)^2 over them
 falls below ``quantile * norm(e)**2`` once in a thousand times."""
-SHARP = 5e-11
+SHARP = 2e-10
 """Error bar aimed at along a direction, relative to the gradient."""
 ENOUGH = 0.03
 """Error bar that will do where noise dominates, as a part of `warn`."""
@@ -35,7 +35,7 @@ AIM = 0.7
 """Part of `warn` aimed at with more points along each, once it is clear how many that takes."""
 MOST = 1024
 """Largest number of points along one direction, on either side."""
-FIRST_STEP = 1e-2
+FIRST_STEP = 4e-3
 """First step along a direction, as a fraction of the scale of the parameters."""
 
 

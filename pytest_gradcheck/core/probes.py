@@ -9,8 +9,7 @@ probe examines all blocks at equal relative weight, large or small.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .belief import Belief
@@ -65,6 +64,8 @@ class Reading:
 class Prober:
     """Derivatives along random directions, with what is believed of the gradient beside them.
 
+    Between them the parameters may stand elsewhere, until `settle` is called.
+
     Parameters
     ----------
     parameters : sequence of Parameter
@@ -101,6 +102,8 @@ class Prober:
         self.noise, self.workers = 0.0, workers
         self._ahead: dict[Direction, dict[float, float]] = {}
         self._last = Direction(seed, -1, (), ())
+        self._away: tuple[Region, ...] = ()
+        self._back: Callable[[], None]
         self.origin, self.belief = origin, belief
         self.weight, self.seed = belief.weight, seed
         self.scale = [scale_of(theta) for theta in origin]
@@ -144,9 +147,9 @@ class Prober:
         rounding = self.belief.rounding_bar(regions)
         least = self._least(regions)
         known = self._ahead.pop(direction, {})
-        with self._through(direction, known) as at:
-            ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), self.first, longest, least)
-            found = _measure(ladder, target, enough, far=self.first == FIRST_STEP)
+        at = self._along(direction, known)
+        ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), self.first, longest, least)
+        found = _measure(ladder, target, enough, far=self.first == FIRST_STEP)
         if found.kink and abs(found.left - found.right) <= rounding:
             found = found.spanning()  # a kink that matters to no claim rounded like this one
         self.first = self._learnt(ladder, longest, self.first)
@@ -166,6 +169,7 @@ class Prober:
 
     def entry(self, block: int, i: int, *, target: float) -> Derivative:
         """Measure the derivative by entry i of a block alone."""
+        self.settle()
         theta, scale = float(self.origin[block][i]), self.scale[block]
         axis, longest = Axis(self.loss, self.parameters[block], i, theta), max(abs(theta), scale)
         ladder = self._ladder(axis.sample, self.first_alone, longest, FINEST)
@@ -196,6 +200,7 @@ class Prober:
         """Have workers evaluate what the readings of some rows will surely ask for."""
         if self.workers is None:
             return
+        self.settle()
         first = max(self.first, self._least(regions)) * self._longest(regions)
         steps = [side * h for h in (first, first / RATIO) for side in (1, -1)]
         directions = [self.direction(regions, row, skip) for row in rows]
@@ -212,20 +217,30 @@ class Prober:
         with direction.through(self.parameters, self.origin, self.loss) as at:
             return measure_noise(at, self.base)
 
-    @contextmanager
-    def _through(
+    def _along(
         self, direction: Direction, known: Mapping[float, float]
-    ) -> Iterator[Callable[[float], float]]:
-        """The loss along a direction, as far as it is not known, less what rounding does to it."""
-        with direction.through(self.parameters, self.origin, self.loss) as moved:
+    ) -> Callable[[float], float]:
+        """The loss along a direction, as far as it is not known, less what rounding does to it.
 
-            def at(t: float) -> float:
-                value = known[t] if t in known else moved(t)
-                return value - direction.rounded(
-                    self.parameters, self.origin, self.belief.gradient, t
-                )
+        The parameters are put back when others are to be moved: most often the next direction
+        leads through the same ones, and writing all of them is a good part of what a probe costs.
+        """
+        if direction.regions != self._away:
+            self.settle()
+        moved, self._back = direction.moving(self.parameters, self.origin, self.loss)
+        self._away = direction.regions
 
-            yield at
+        def at(t: float) -> float:
+            value = known[t] if t in known else moved(t)
+            return value - direction.rounded(self.parameters, self.origin, self.belief.gradient, t)
+
+        return at
+
+    def settle(self) -> None:
+        """Put the parameters back from where the last direction left them."""
+        if self._away:
+            self._back()
+        self._away = ()
 
     def _longest(self, regions: Sequence[Region]) -> float:
         return min(self.reach(region.block) for region in regions)

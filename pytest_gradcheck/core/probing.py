@@ -133,6 +133,7 @@ class Probing:
     def run(self) -> list[Probed]:
         for group in self._groups():
             self._examine(group)
+        self.prober.settle()
         return self.blocks
 
     def _groups(self) -> list[tuple[Region, ...]]:
