@@ -13,15 +13,18 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from .atoms import CANDIDATES, Pattern, Readings, entries, pattern
+from .dense import SMALL, Dense
 from .differences import Derivative
-from .located import Found, Throughout
+from .located import Found
+from .part import Part
 from .probes import Prober, Reading
 from .region import Region
+from .single_entries import OutOfBudgetError, SingleEntries
 
 ROWS = 3
 """Rows of weights by which a part is examined: one fixes a constant, two are left to refute it."""
@@ -29,40 +32,8 @@ MOST_ROWS = 8
 """Most rows that are read to tell which of a part's entries is the one that is wrong."""
 RELATIVE = 3e-4
 """Error bar aimed at in the search, as a part of the discrepancy that is searched for."""
-SAMPLED = 6
-"""Entries picked at random that must all be wrong before a part is said to be wrong throughout."""
-WIDESPREAD, GLANCE = 3, 2
-"""Parameters wrong throughout from which on it matters which others are wrong, and no longer where
-in these: a gradient that goes wrong on its way back through a network is wrong in all that lies
-behind.  And entries by which it is told whether all of a parameter, a row or a column is."""
-MORE, MOST_OF = 12, 9
-"""Entries picked where only some of the first are, and how many of them make it nearly throughout:
-a search one by one would cost more than it tells."""
-SMALL = 32
-"""Entries up to which all of a part are measured rather than a few of them."""
 EXAMPLES = 3
 """Entries measured by themselves as examples of a pattern."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some regions, and what probes restricted to them read.
-
-    `sparse` says that an entry in it was found right, and that halving along no axis narrows it.
-    """
-
-    regions: tuple[Region, ...]
-    readings: dict[int, Reading]
-    sparse: bool = False
-    known: dict[tuple[int, int], Readings] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        return sum(region.size for region in self.regions)
-
-
-class OutOfBudgetError(Exception):
-    """The evaluations allowed are used up."""
 
 
 class Search:
@@ -74,8 +45,6 @@ class Search:
         Its believed gradient is corrected by what is found.
     target : float
         Error bar aimed at, as in `Prober.read`, where the discrepancy does not allow more.
-    limit : float
-        Number of evaluations of the loss at which the search ends.
     rows : iterator of int
         Rows of weights not used yet.
     rng : numpy.random.Generator
@@ -83,26 +52,23 @@ class Search:
     """
 
     def __init__(
-        self,
-        prober: Prober,
-        *,
-        target: float,
-        limit: float,
-        rows: Iterator[int],
-        rng: np.random.Generator,
+        self, prober: Prober, *, target: float, rows: Iterator[int], rng: np.random.Generator
     ) -> None:
-        self.prober, self.target, self.limit = prober, target, limit
-        self.rows, self.rng = rows, rng
+        self.prober, self.target, self.rows = prober, target, rows
         self.found = Found()
-        self._measured: dict[tuple[int, int], Derivative] = {}
-        self._slices: dict[int, int | None] = {}  # by block, the axis across which slices are wrong
+        self.entries = SingleEntries(prober, self.found, target=target, rng=rng)
+        self.dense = Dense(self.entries)
         self._heap: list[tuple[float, int, Part]] = []
         self._order = itertools.count()
         self._goal = target
         self.exhausted = False
 
-    def run(self, part: Part) -> None:
-        """Search a part; what could not be searched within the limit is in ``found.left``."""
+    def run(self, part: Part, *, limit: float) -> None:
+        """Search a part, with at most `limit` evaluations of the loss in all.
+
+        What could not be searched within it is in ``found.left``.
+        """
+        self.entries.limit = limit
         known = min(reading.bar for reading in part.readings.values())
         self._goal = max(self.target, RELATIVE * self._weight(part), known)
         self._push(part)
@@ -117,7 +83,7 @@ class Search:
 
     def is_dirty(self, part: Part) -> bool:
         """Whether a reading differs from what is believed by more than its error bar."""
-        known = self._readings(part)
+        known = self._compared(part)
         return bool(np.any(np.abs(known.errors) > known.bars))
 
     def _push(self, part: Part) -> None:
@@ -125,29 +91,19 @@ class Search:
             heapq.heappush(self._heap, (-self._weight(part), next(self._order), part))
 
     def _weight(self, part: Part) -> float:
-        known = self._readings(part)
+        known = self._compared(part)
         return float(np.sqrt(np.mean(known.errors**2)))
 
-    def _readings(self, part: Part) -> Readings:
-        rows = list(part.readings)
-        state = (self.prober.belief.corrections, len(rows))
-        if state in part.known:
-            return part.known[state]
-        expected = [self.prober.expected(part.regions, row, self.found.skip) for row in rows]
-        errors = np.array(expected) - [part.readings[row].value for row in rows]
-        bars = np.array([part.readings[row].bar for row in rows])
-        belief = self.prober.belief
-        bars += belief.rounding_bar(part.regions) + belief.doubt(part.regions)
-        known = Readings(rows, errors, bars)
-        part.known.clear()
-        part.known[state] = known
-        return known
+    def _compared(self, part: Part) -> Readings:
+        return part.compared(self.prober, self.found.skip)
 
     def _examine(self, part: Part) -> None:
         """Explain the heaviest part, or divide it; it leaves the heap when that is done."""
         if part.size == 1:
             region = part.regions[0]
-            if self._take_entry(region.block, _flat(region, 0)) and self._is_in_wrong_slice(region):
+            if self.entries.take(region.block, region.flat(0)) and self.dense.is_in_wrong_slice(
+                region
+            ):
                 self._heap.clear()  # it was not divided so that slices stay whole: once more
                 return
             after = []
@@ -159,40 +115,18 @@ class Search:
 
     def _explained(self, part: Part) -> bool:
         """Whether an entry or a pattern was found that alone explains the part, and taken out."""
-        if len(part.readings) < ROWS or not np.all(np.isfinite(self._readings(part).bars)):
+        if len(part.readings) < ROWS or not np.all(np.isfinite(self._compared(part).bars)):
             return False
-        candidates = entries(self.prober, part.regions, self._readings(part))
+        candidates = entries(self.prober, part.regions, self._compared(part))
         while len(candidates) > CANDIDATES and len(part.readings) < MOST_ROWS:
             row = next(self.rows)  # which by far fewer explain, where halving leaves half of them
             part.readings[row] = self._read(part.regions, row)
-            candidates = entries(self.prober, part.regions, self._readings(part))
+            candidates = entries(self.prober, part.regions, self._compared(part))
         for region, position, constant in candidates if len(candidates) <= CANDIDATES else ():
-            if self._take_entry(region.block, _flat(region, position), constant):
+            if self.entries.take(region.block, region.flat(position), constant):
                 return True
-        found = pattern(self.prober, part.regions, self._readings(part))
+        found = pattern(self.prober, part.regions, self._compared(part))
         return found is not None and self._take_pattern(found)
-
-    def _take_entry(self, block: int, i: int, expected: float | None = None) -> bool:
-        """Measure an entry by itself and correct it; False if it is not wrong after all."""
-        error, measured = self._error(block, i)
-        if not abs(error) > measured.uncertainty:  # NaN where it could not be measured
-            return False
-        if expected is not None and abs(error - expected) > abs(error) / 2:
-            return False
-        self._correct(block, i)
-        return True
-
-    def _error(self, block: int, i: int) -> tuple[float, Derivative]:
-        """What is believed of an entry less what is measured of it, and the measurement."""
-        measured = self._measure(block, i)
-        believed = float(self.prober.belief.gradient[block][i])
-        return believed - measured.nearest(believed), measured
-
-    def _correct(self, block: int, i: int) -> None:
-        error, measured = self._error(block, i)
-        self.found.entries[block, i] = measured
-        entry = Region.whole(block, self.prober.parameters[block].shape).entry_at(i)
-        self.prober.belief.correct(entry, -error, measured.uncertainty)
 
     def _take_pattern(self, found: Pattern) -> bool:
         """Correct a pattern that its largest entries, each measured by itself, bear out."""
@@ -204,14 +138,14 @@ class Search:
             found_any = False
             for region, error in zip(found.regions, errors, strict=True):
                 for position in np.flatnonzero(error):
-                    found_any |= self._take_entry(region.block, _flat(region, int(position)))
+                    found_any |= self.entries.take(region.block, region.flat(int(position)))
             return found_any
         examples: dict[tuple[int, int], Derivative] = {}
         for region, error in zip(found.regions, errors, strict=True):
             count = -(-EXAMPLES // len(errors))
             for position in np.argsort(-np.abs(error), axis=None)[:count]:
-                i, expected = _flat(region, int(position)), float(error.flat[position])
-                seen, measured = self._error(region.block, i)
+                i, expected = region.flat(int(position)), float(error.flat[position])
+                seen, measured = self.entries.error(region.block, i)
                 off = abs(seen - expected)
                 shown = abs(expected) > measured.uncertainty
                 if not shown or off > measured.uncertainty + RELATIVE * abs(expected):
@@ -224,20 +158,9 @@ class Search:
             belief.correct(region, -error, relative * float(np.linalg.norm(error)))
         return True
 
-    def _measure(self, block: int, i: int) -> Derivative:
-        if (block, i) not in self._measured:
-            self._require_budget()
-            scale = 1 / self.prober.weight[block]
-            self._measured[block, i] = self.prober.entry(block, i, target=self.target * scale)
-        return self._measured[block, i]
-
     def _read(self, regions: Sequence[Region], row: int) -> Reading:
-        self._require_budget()
+        self.entries.require_budget()
         return self.prober.read(regions, row, target=self._goal, skip=self.found.skip)
-
-    def _require_budget(self) -> None:
-        if self.prober.loss.evaluations >= self.limit:
-            raise OutOfBudgetError
 
     def _divided(self, part: Part) -> list[Part]:
         """The halves of a part that are wrong; none if the part turns out wrong throughout."""
@@ -245,14 +168,14 @@ class Search:
             middle = len(part.regions) // 2
             return self._halved(part, part.regions[:middle], part.regions[middle:])
         region = part.regions[0]
-        if not part.sparse and self._is_one_of_many(part):
+        if not part.sparse and self.dense.is_one_of_many(part):
             return []
-        slices = self._slices.get(region.block)
+        slices = self.dense.slices.get(region.block)
         if slices is not None and not part.sparse:
             if region.ranges[slices][1] - region.ranges[slices][0] > 1:
                 first, second = region.halves(slices)
                 return self._halved(part, (first,), (second,))
-            if self._is_throughout(part):
+            if self.dense.is_throughout(part):
                 return []
             part = replace(part, sparse=True)
         axes = region.axes()
@@ -263,8 +186,9 @@ class Search:
             if not all(dirty):
                 return self._kept(part, halves, dirty)
         if not part.sparse and region.size <= SMALL:
-            return self._measured_wholly(region)
-        if not part.sparse and self._is_throughout(part):
+            self.dense.measure_wholly(region)
+            return []
+        if not part.sparse and self.dense.is_throughout(part):
             return []
         first, second = region.halves(axes[0])
         return self._halved(replace(part, sparse=True), (first,), (second,))
@@ -299,69 +223,3 @@ class Search:
             first.readings[row] = reading
             second.readings[row] = part.readings[row] - reading
         return [replace(half, sparse=part.sparse) for half in (first, second)]
-
-    def _measured_wholly(self, region: Region) -> list[Part]:
-        flats = (_flat(region, position) for position in range(region.size))
-        wrong = [self._take_entry(region.block, i) for i in flats]
-        if all(wrong):
-            self.found.complete.append(region)
-        return []
-
-    def _is_in_wrong_slice(self, entry: Region) -> bool:
-        """Whether a row or a column, through an entry that is wrong, is wrong as a whole.
-
-        It is asked of the first entry of a parameter that is not found alone in some part.
-        """
-        axes = [axis for axis, length in enumerate(entry.shape) if length > 1]
-        if len(axes) < 2 or entry.block in self._slices:
-            return False
-        self._slices[entry.block] = None
-        for axis in axes:
-            through = Region.whole(entry.block, entry.shape).narrowed(axis, *entry.ranges[axis])
-            wrong, _ = self._picked(through, GLANCE)
-            if len(wrong) == GLANCE:
-                self._slices[entry.block] = axis
-                return True
-        return False
-
-    def _is_one_of_many(self, part: Part) -> bool:
-        """Whether so many parameters are wrong that this part is told as such, and not searched."""
-        if self.found.dense_blocks < WIDESPREAD or part.size <= SAMPLED:
-            return False
-        self._note(part, *self._picked(part.regions[0], GLANCE))
-        return True
-
-    def _is_throughout(self, part: Part) -> bool:
-        """Whether of entries picked at random most are wrong; those are noted in any case."""
-        wrong, count = self._picked(part.regions[0], MORE)
-        if len(wrong) >= (SAMPLED if count == SAMPLED else MOST_OF):
-            self._note(part, wrong, count)
-            return True
-        for i in wrong:
-            self._correct(part.regions[0].block, i)
-        return False
-
-    def _picked(self, region: Region, most: int) -> tuple[list[int], int]:
-        """Those that are wrong of entries picked at random, and how many were picked."""
-        wrong, count = list[int](), 0
-        for position in self.rng.choice(region.size, min(most, region.size), replace=False):
-            i, count = _flat(region, int(position)), count + 1
-            error, measured = self._error(region.block, i)
-            if abs(error) > measured.uncertainty:
-                wrong.append(i)
-            if (count == 2 and not wrong) or (count == SAMPLED and len(wrong) in (1, SAMPLED)):
-                break
-        return wrong, count
-
-    def _note(self, part: Part, wrong: list[int], count: int) -> None:
-        """Take a part that is wrong in most entries, or in unknown ones, out of the search."""
-        region = part.regions[0]
-        self.found.entries |= {(region.block, i): self._measure(region.block, i) for i in wrong}
-        slopes = np.array([reading.value for reading in part.readings.values()])
-        found = Throughout(region, self._readings(part), slopes, len(wrong), count)
-        self.found.throughout.append(found)
-
-
-def _flat(region: Region, position: int) -> int:
-    index = region.index_of(position)
-    return int(np.ravel_multi_index(index, region.shape)) if index else 0

@@ -16,11 +16,12 @@ import numpy as np
 
 from .belief import Belief
 from .certificate import Certificate
-from .locate import ROWS, Part, Search
+from .locate import ROWS, Search
 from .located import Found, Throughout
 from .loss import Loss
 from .measured import NEGLIGIBLE
 from .parameters import Array, Parameter
+from .part import Part
 from .probed import Probed, Slopes
 from .probes import Prober, Reading
 from .region import Region
@@ -158,21 +159,15 @@ class Probing:
     def _examine(self, group: tuple[Region, ...]) -> None:
         self.prober.loss.progress("random directions through all parameters")
         self.sharpest = 0.0
-        search = Search(
-            self.prober,
-            target=self.target,
-            limit=self.limit,
-            rows=self._rows,
-            rng=self.rng,
-        )
+        search = Search(self.prober, target=self.target, rows=self._rows, rng=self.rng)
         certificate = self._certify(group, search.found)
         budget = SEARCH if certificate.typical / 2 > self.tol else LITTLE
-        search.limit = min(self.limit, self.prober.loss.evaluations + budget)
+        limit = min(self.limit, self.prober.loss.evaluations + budget)
         for _ in range(ROUNDS):
             if certificate.clean or self.kinked or search.exhausted:
                 break
             before = search.found.count
-            search.run(Part(group, certificate.readings))
+            search.run(Part(group, certificate.readings), limit=limit)
             if search.found.count == before:
                 break
             certificate = self._certify(group, search.found)

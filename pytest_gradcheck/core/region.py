@@ -84,6 +84,11 @@ class Region:
         inside = np.unravel_index(position, lengths) if lengths else ()
         return tuple(int(i) + low for i, (low, _) in zip(inside, self.ranges, strict=True))
 
+    def flat(self, position: int) -> int:
+        """Flat position in the parameter of the entry at a flat position of this region."""
+        index = self.index_of(position)
+        return int(np.ravel_multi_index(index, self.shape)) if index else 0
+
     def entry_at(self, position: int) -> Region:
         """The entry at a flat position of this region."""
         ranges = tuple((i, i + 1) for i in self.index_of(position))
