@@ -12,7 +12,7 @@ from ..settings import Settings
 from .displaced import give_up_where_kinks_crowd
 from .evaluators import strategy
 from .judge import is_settled
-from .measure import Measurement, textbook
+from .measure import Measurement
 from .measured import Measured
 from .noise import POINTS
 from .parameters import Array, Parameter
@@ -20,6 +20,7 @@ from .point import Point, in_float64
 from .problem import Problem, Saved
 from .reach import require_reach
 from .state import State
+from .textbook import textbook
 
 
 def by_entry(

@@ -13,38 +13,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from .cancelled import is_cancelled
-from .climb import Climb, points_for
-from .differences import Derivative
+from .climb import points_for
+from .climbing import CLEAR, TRIED, Climbing
 from .directions import Directions
 from .displaced import Nearby
-from .exhaustive import central_quotients, forward_quotients
+from .exhaustive import central_quotients
+from .goals import SETTLED, ZERO, Goals
 from .ladder import ROUNDING, SIGMAS
-from .line import Axis, Line
+from .line import Line
 from .loss import Loss
-from .measured import COMMON, NEGLIGIBLE, OWN, Measured, norm_bound, rms, scale_of
+from .measured import COMMON, OWN, Measured, norm_bound, rms, scale_of
 from .noise import measure_noise
 from .parameters import Array, Parameter
 from .problem import Problem
 from .rungs import DECIDED
 
-SETTLED = 0.03
-"""Part of `tol` that one entry may use up and still be settled by its first step."""
 BUDGET, BUDGET_PER_ENTRY = 50_000, 20
 """Evaluations after which no further entry climbs: a loss that needs more is not measurable."""
 FEW = 3
 """Size of a block up to which its entries climb rather than random directions are asked."""
-ZERO = 1e-4
-"""A gradient claimed to be zero is measured as closely as one this small beside the others."""
-TRIED = 8
-"""Entries of a block that are examined for jumps of the loss and, where many contradict, at all."""
-CLEAR = 10.0
-"""Multiple of what ladders know by which a first step must contradict a claim to be trusted, and
-of the error bar that does for an entry by which one aimed at too large is too large."""
 SHARPER = (1.0, 0.5)
 """Norms of error bars aimed at where noise is averaged entry by entry, as parts of `warn`."""
 SOME = 32
@@ -53,25 +44,6 @@ KINK = 1e-3
 """Difference of the slopes on both sides, relative, from which a first step settles nothing."""
 ELSEWHERE = 8.0
 """Factor within which noise is put down to the rounding of all the parameters moved at once."""
-
-
-def textbook(
-    problem: Problem, loss: Loss, claims: Sequence[Array], *, base: float, eps: float, scheme: str
-) -> list[Measured]:
-    """One difference quotient for every entry, at one step, taken at its word."""
-    found = []
-    for parameter, claim in zip(problem.parameters, claims, strict=True):
-        if scheme == "forward":
-            quotients = forward_quotients(parameter, loss, eps, base)
-        else:
-            quotients = central_quotients(parameter, loss, eps)
-        zero = np.zeros_like(claim)
-        measured = Measured(
-            parameter, claim, quotients.values, zero, zero, negligible=not claim.any()
-        )
-        measured.climbed[:] = True
-        found.append(measured)
-    return found
 
 
 class Measurement:
@@ -114,24 +86,35 @@ class Measurement:
     ) -> None:
         self.loss, self.base, self.eps, self.rounding = loss, base, eps, rounding
         self.limit = math.inf if limit is None else limit
-        self.tol, self.warn, self.rng = tol, warn, rng
+        self.tol, self.warn, self.rng, self.budget = tol, warn, rng, 0.0
         self.parameters = list(problem.parameters)
         self.origin = [p.read() for p in self.parameters]
-        self.kinked, self.budget, self.jitter = False, 0.0, jitter
         self.noise = max(jitter, self._measure_noise())
-        self.nearby = Nearby(problem, claims)
         self.directions = Directions(loss, base, self.noise, warn, rng)
         finite = [claim for claim in claims if np.all(np.isfinite(claim))]
-        self.whole = float(np.linalg.norm(np.concatenate([*finite, np.zeros(1)])))
-        moved = [g * theta for g, theta in zip(claims, self.origin, strict=True)]
-        rounded = ROUNDING * float(np.nan_to_num(np.linalg.norm(np.concatenate(moved))))
-        quiet = ROUNDING * abs(base)
-        self._rounded_elsewhere = ELSEWHERE * quiet < self.noise < ELSEWHERE * rounded
+        whole = float(np.linalg.norm(np.concatenate([*finite, np.zeros(1)])))
+        self.goals = Goals(tol, warn, whole)
+        self.ladders = Climbing(
+            loss,
+            base,
+            jitter,
+            self.noise,
+            eps,
+            self.goals,
+            Nearby(problem, claims),
+            self.origin,
+            self._is_rounded_elsewhere(claims),
+        )
         self._first_bars: list[Array] = []
         self.blocks = [
             self._first_step(p, g, u)
             for p, g, u in zip(self.parameters, claims, rounding, strict=True)
         ]
+
+    @property
+    def kinked(self) -> bool:
+        """Whether kinks of the loss were met."""
+        return self.ladders.kinked or self.directions.kinked
 
     def run(self) -> list[Measured]:
         size = sum(block.claimed.size for block in self.blocks)
@@ -176,7 +159,7 @@ class Measurement:
     def _climb_entries(self, i: int, entries: Iterable[int]) -> None:
         for j in entries:
             if self._affordable:
-                self._climb(i, int(j))
+                self.ladders.measure(self.blocks[i], i, int(j))
 
     @property
     def _left(self) -> float:
@@ -195,7 +178,7 @@ class Measurement:
         """
         block = self.blocks[i]
         least, _, most = block.error_limits()
-        scale = ZERO * self.whole if block.negligible else block.scale
+        scale = ZERO * self.goals.whole if block.negligible else block.scale
         if goal >= self.warn and least <= self.tol * scale:
             return most <= goal * scale
         return most - least <= max(2 * goal * scale, DECIDED * least)
@@ -207,18 +190,24 @@ class Measurement:
         ]
         return measure_noise(Line(self.loss, self.parameters, self.origin, direction), self.base)
 
+    def _is_rounded_elsewhere(self, claims: Sequence[Array]) -> bool:
+        """Whether the noise may be that of rounding all the parameters, moved at once."""
+        moved = [g * theta for g, theta in zip(claims, self.origin, strict=True)]
+        rounded = ROUNDING * float(np.nan_to_num(np.linalg.norm(np.concatenate(moved))))
+        return ELSEWHERE * ROUNDING * abs(self.base) < self.noise < ELSEWHERE * rounded
+
     def _first_step(self, parameter: Parameter, claim: Array, rounding: float) -> Measured:
         """Step 1: entries that are not settled get an infinite error bar."""
         q = central_quotients(parameter, self.loss, self.eps)
         numeric, typical = q.values, rms(claim)
-        negligible = float(np.linalg.norm(claim)) <= NEGLIGIBLE * self.whole
+        negligible = self.goals.is_negligible(claim)
         claim_rounding = rounding * (OWN * np.abs(claim) + COMMON * typical)
         largest = np.maximum(np.abs(q.plus), np.abs(q.minus))
         sigma = np.maximum(self.noise, 2.0**-53 * largest)
         with np.errstate(divide="ignore", invalid="ignore"):
             noise = SIGMAS * math.sqrt(2) * sigma / q.width
             error = np.abs(numeric - claim)
-            agree = error <= noise + claim_rounding + self._target(claim)
+            agree = error <= noise + claim_rounding + self.goals.bars(claim)
             # across a kink the central difference is the mean of two slopes, and may agree as such
             jump = 2 * (q.plus - 2 * self.base + q.minus) / q.width
             straight = np.abs(jump) <= 2 * noise + KINK * (np.abs(claim) + typical)
@@ -234,72 +223,7 @@ class Measurement:
 
     def _is_cancelled(self, block: Measured, rounding: float) -> bool:
         claimed = float(np.linalg.norm(block.claimed))
-        return is_cancelled(claimed, block.numeric_norm, rounding=rounding, whole=self.whole)
-
-    def _target(self, claim: Array) -> Array:
-        """Error of an entry that does not matter beside `tol`."""
-        if float(np.linalg.norm(claim)) <= NEGLIGIBLE * self.whole:
-            return np.full(claim.size, SETTLED * self.tol * ZERO * self.whole)
-        return SETTLED * self.tol * np.maximum(np.abs(claim), rms(claim))
-
-    def _enough(self, target: float) -> float:
-        """The same where noise allows no better: what does not matter beside `warn`."""
-        return target * self.warn / self.tol
-
-    def _climb(self, i: int, j: int) -> None:
-        """Measure entry j of block i on a ladder of steps."""
-        block, climb = self.blocks[i], self._climber(i, j, self.blocks[i].numeric[j])
-        found = climb.measure()
-        if climb.target > CLEAR * self._target_beside(i, j, found.value):  # at a step far too long
-            climb = self._climber(i, j, found.value)
-            found = climb.measure()
-        if self._doubtful(block, found, climb.claim) and climb.jumps(found):
-            block.jumps += 1
-            found = climb.across_jumps()
-        self._note(i, j, climb, found)
-
-    def _target_beside(self, i: int, j: int, measured: float) -> float:
-        """Error bar aimed at for an entry that is about as large as measured.
-
-        Where it is far above the claim, no finer than that.
-        """
-        target, own = float(self._target(self.blocks[i].claimed)[j]), SETTLED * self.tol * measured
-        return max(target, abs(own)) if math.isfinite(own) else target
-
-    def _climber(self, i: int, j: int, measured: float) -> Climb:
-        block, origin = self.blocks[i], self.origin[i]
-        target = self._target_beside(i, j, measured)
-        climb = Climb(
-            axis=Axis(self.loss, block.parameter, j, float(origin[j])),
-            base=self.base,
-            claim=float(block.claimed[j]),
-            own=abs(float(origin[j])) or scale_of(origin),
-            scale=scale_of(origin),
-            noise=self.noise,
-            eps=self.eps,
-            target=target,
-            enough=self._enough(target),
-        )
-        if self._rounded_elsewhere:
-            climb = replace(climb, noise=max(self.jitter, climb.own_noise()))
-        return climb
-
-    @staticmethod
-    def _doubtful(block: Measured, found: Derivative, claim: float) -> bool:
-        """Whether to look for jumps: the claim contradicts, and of the first few some were seen."""
-        return found.contradicts(claim) and (block.jumps > 0 or np.sum(block.climbed) < TRIED)
-
-    def _note(self, i: int, j: int, climb: Climb, found: Derivative) -> None:
-        block = self.blocks[i]
-        self.kinked |= found.kink
-        if found.kink and not climb.is_at_point(found):
-            jump = abs(found.left - found.right)
-            if not self.nearby.jumps(i, j, jump):
-                found = found.spanning()
-        block.numeric[j] = found.nearest(climb.claim)
-        block.uncertainty[j] = found.uncertainty
-        block.kinks[j] = found.kink
-        block.climbed[j], block.trusted[j] = True, False
+        return is_cancelled(claimed, block.numeric_norm, rounding=rounding, whole=self.goals.whole)
 
     def _climb_all(self, i: int, goal: float) -> None:
         """Step 4: climb with the entries of block i, worst first, until it is known to `goal`.
@@ -320,7 +244,7 @@ class Measurement:
                     if goal >= self.warn:
                         return
                     goal = self.warn
-            self._climb(i, int(j))
+            self.ladders.measure(block, i, int(j))
 
     def _sharpen(self, i: int) -> None:
         """Average the noise of the few entries that leave block i open, if that will decide it."""
@@ -328,12 +252,12 @@ class Measurement:
         bars = np.where(block.climbed, block.uncertainty, 0.0)
         for part in SHARPER:
             for j, points in points_for(bars, part * self.warn * block.scale, self._left):
-                climb = self._climber(i, j, block.numeric[j])
+                climb = self.ladders.start(block, i, j, block.numeric[j])
                 found = climb.across_jumps(points) if block.jumps else climb.measure(points)
                 allowed = found.uncertainty + block.uncertainty[j]
                 agrees = not found.kink and abs(found.value - block.numeric[j]) <= allowed
                 if agrees and found.uncertainty < block.uncertainty[j]:
-                    self._note(i, j, climb, found)
+                    self.ladders.note(block, i, j, climb, found)
             if not np.all(block.climbed):
                 self._bound([i])
             if self._known(i, self.warn):
@@ -348,7 +272,6 @@ class Measurement:
         origin = [self.origin[i] for i in which]
         asked = which and self._affordable
         found = self.directions.bound(blocks, origin, most=self._left) if asked else None
-        self.kinked |= self.directions.kinked
         if found is None:
             return False
         if found.contradicts and len(which) == 1:

@@ -1,0 +1,112 @@
+"""Entries measured on a ladder of steps each, and what is noted of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from .climb import Climb
+from .differences import Derivative
+from .displaced import Nearby
+from .goals import Goals
+from .line import Axis
+from .loss import Loss
+from .measured import Measured, scale_of
+from .parameters import Array
+
+TRIED = 8
+"""Entries of a block that are examined for jumps of the loss and, where many contradict, at all."""
+CLEAR = 10.0
+"""Multiple of what ladders know by which a first step must contradict a claim to be trusted, and
+of the error bar that does for an entry by which one aimed at too large is too large."""
+
+
+@dataclass
+class Climbing:
+    """The ladders of all entries, at one point.
+
+    Attributes
+    ----------
+    loss : Loss
+    base, jitter : float
+        Loss at the point, and by how much two evaluations of it differ.
+    noise : float
+        Standard deviation of one value of the loss along a random line.
+    eps : float
+        As in `Settings`.
+    goals : Goals
+    nearby : Nearby
+        Tells whether a kink lies at the point.
+    origin : sequence of ndarray
+        The parameters at the point, flat.
+    each_noise : bool
+        Whether noise is measured anew along every entry.
+    kinked : bool
+        Whether a kink was met.
+    """
+
+    loss: Loss
+    base: float
+    jitter: float
+    noise: float
+    eps: float
+    goals: Goals
+    nearby: Nearby
+    origin: Sequence[Array]
+    each_noise: bool
+    kinked: bool = field(default=False, init=False)
+
+    def measure(self, block: Measured, i: int, j: int) -> None:
+        """Measure entry j of block i, and note it."""
+        climb = self.start(block, i, j, block.numeric[j])
+        found = climb.measure()
+        if climb.target > CLEAR * self._target(block, j, found.value):  # at a step far too long
+            climb = self.start(block, i, j, found.value)
+            found = climb.measure()
+        if self._may_jump(block, found, climb.claim) and climb.jumps(found):
+            block.jumps += 1
+            found = climb.across_jumps()
+        self.note(block, i, j, climb, found)
+
+    def start(self, block: Measured, i: int, j: int, measured: float) -> Climb:
+        """The foot of a ladder for an entry that is about as large as `measured`."""
+        origin, target = self.origin[i], self._target(block, j, measured)
+        climb = Climb(
+            axis=Axis(self.loss, block.parameter, j, float(origin[j])),
+            base=self.base,
+            claim=float(block.claimed[j]),
+            own=abs(float(origin[j])) or scale_of(origin),
+            scale=scale_of(origin),
+            noise=self.noise,
+            eps=self.eps,
+            target=target,
+            enough=self.goals.where_noise_forbids(target),
+        )
+        if self.each_noise:
+            climb = replace(climb, noise=max(self.jitter, climb.own_noise()))
+        return climb
+
+    def note(self, block: Measured, i: int, j: int, climb: Climb, found: Derivative) -> None:
+        """Take what was found for what is known; across a kink near the point it says less."""
+        self.kinked |= found.kink
+        if found.kink and not climb.is_at_point(found):
+            jump = abs(found.left - found.right)
+            if not self.nearby.jumps(i, j, jump):
+                found = found.spanning()
+        block.numeric[j] = found.nearest(climb.claim)
+        block.uncertainty[j] = found.uncertainty
+        block.kinks[j] = found.kink
+        block.climbed[j], block.trusted[j] = True, False
+
+    def _target(self, block: Measured, j: int, measured: float) -> float:
+        """Error bar aimed at; where an entry is far above its claim, no finer than that asks."""
+        target, own = float(self.goals.bars(block.claimed)[j]), self.goals.bar_at(measured)
+        return max(target, own) if math.isfinite(own) else target
+
+    @staticmethod
+    def _may_jump(block: Measured, found: Derivative, claim: float) -> bool:
+        """Whether to look for jumps: the claim contradicts, and of the first few some were seen."""
+        return found.contradicts(claim) and (block.jumps > 0 or np.sum(block.climbed) < TRIED)
