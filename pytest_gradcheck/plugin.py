@@ -84,15 +84,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """The same for methods of a ``unittest.TestCase``, which unittest calls by itself."""
+    """The same where pytest does not call the test: unittest does, or a plugin for coroutines."""
     if item.get_closest_marker("gradcheck") is None:
         return (yield)
-    from .session import checking_returned, is_of_unittest
+    from .session import checking_returned, collecting_awaited, is_async, is_of_unittest
 
-    if not is_of_unittest(item):
-        return (yield)
-    with checking_returned(item):
-        return (yield)
+    if is_of_unittest(item):
+        with checking_returned(item):
+            return (yield)
+    if isinstance(item, pytest.Function) and is_async(item):
+        with collecting_awaited(item):
+            return (yield)
+    return (yield)
 
 
 @pytest.hookimpl(trylast=True)

@@ -36,6 +36,8 @@ from .settings import Settings, merge
 from .tracebacks import raise_in, without_ours
 
 MARK = "@pytest.mark.gradcheck"
+AWAITED = pytest.StashKey[list[Any]]()
+"""What a coroutine function returned, while it runs."""
 
 
 class Gradcheck:
@@ -202,11 +204,11 @@ def require_servable(item: pytest.Item) -> None:
         _refuse(item, SettingsError(f"{MARK}: {mistake}"))
     if _uses_fixture(item) or not _is_marked_itself(item):
         return
-    if _is_async(item):
+    if inspect.isasyncgenfunction(getattr(item, "obj", None)):
         _refuse(
             item,
-            "an async test returns a coroutine, not the object to be checked; take the gradcheck"
-            " fixture and call it in the test",
+            "an async generator returns nothing that could be checked; return the object, or take"
+            " the gradcheck fixture and call it in the test",
         )
 
 
@@ -216,9 +218,9 @@ def is_of_unittest(item: pytest.Item) -> bool:
     return owner is not None and issubclass(owner, unittest.TestCase)
 
 
-def _is_async(item: pytest.Item) -> bool:
-    function = getattr(item, "obj", None)
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+def is_async(item: pytest.Item) -> bool:
+    """Whether a test is a coroutine function, which is for another plugin to run."""
+    return inspect.iscoroutinefunction(getattr(item, "obj", None))
 
 
 def _mistake_in_settings(item: pytest.Item) -> str | None:
@@ -251,17 +253,16 @@ def collecting_returned(item: pytest.Function) -> Iterator[list[Any]]:
 
     Pytest has warned of, and once failed, tests that return something.
     """
+    if AWAITED in item.stash:
+        yield item.stash[AWAITED]
+        return
     returned: list[Any] = []
     function: Callable[..., Any] = item.obj
 
     @functools.wraps(function)
     def test(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        value = function(*args, **kwargs)
-        if inspect.isawaitable(value):
-            return value  # an async plugin's affair
-        returned.append(value)
-        return None
+        returned.append(function(*args, **kwargs))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(item, "obj", test)
@@ -269,11 +270,31 @@ def collecting_returned(item: pytest.Function) -> Iterator[list[Any]]:
 
 
 @contextmanager
+def collecting_awaited(item: pytest.Function) -> Iterator[None]:
+    """The same for a coroutine function, before the plugin that runs it makes another of it."""
+    returned: list[Any] = []
+    function: Callable[..., Any] = item.obj
+
+    @functools.wraps(function)
+    async def test(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        returned.append(await function(*args, **kwargs))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(item, "obj", test)
+        item.stash[AWAITED] = returned
+        try:
+            yield
+        finally:
+            del item.stash[AWAITED]
+
+
+@contextmanager
 def checking_returned(item: Any) -> Iterator[None]:
     """Check what a method of a ``unittest.TestCase`` returns as a part of it.
 
     So unittest sees the outcome (``expectedFailure``, ``tearDown``), and nothing returned, of which
-    it would warn.  A coroutine is its own affair.
+    it would warn.
     """
     function: Callable[[], Any] = item.obj
 
@@ -282,8 +303,15 @@ def checking_returned(item: Any) -> Iterator[None]:
         __tracebackhide__ = True
         check_returned(item, [function()])
 
+    @functools.wraps(function)
+    async def awaited() -> None:
+        __tracebackhide__ = True
+        check_returned(item, [await function()])
+
     with pytest.MonkeyPatch.context() as patch:
-        if not _is_async(item):
+        if is_async(item):  # pytest leaves it to unittest to look for it
+            patch.setattr(item.instance, item.name, awaited)
+        else:
             patch.setattr(item, "obj", test)
         yield
 

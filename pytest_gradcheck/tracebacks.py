@@ -27,14 +27,15 @@ def raise_in(
     first = code.co_firstlineno
     lines = () if at_its_marker else code.co_lines()
     last = max((line for _, _, line in lines if line is not None), default=first)
-    module = ast.parse(f"def {code.co_name}():\n raise error from None")
+    name = code.co_name if code.co_name.isidentifier() else "test"  # of a lambda
+    module = ast.parse(f"def {name}():\n raise error from None")
     for node in ast.walk(module):
         if isinstance(node, (ast.stmt, ast.expr)):
             node.lineno = node.end_lineno = first if isinstance(node, ast.FunctionDef) else last
             node.col_offset = node.end_col_offset = -1  # no part of the line is to blame
     scope: dict[str, Any] = {"error": error}
     exec(compile(module, code.co_filename, "exec"), scope)
-    scope[code.co_name]()
+    scope[name]()
     raise error  # for type checkers: it has been raised
 
 

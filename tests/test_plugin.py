@@ -167,43 +167,100 @@ class TestReturnedObject:
         ).assert_outcomes(xfailed=1)
 
 
-UNSERVABLE = {
-    "async": """
-    @pytest.mark.gradcheck
-    async def test_net():
-        return Mlp()
-    """,
-    "async unittest": """
-    import unittest
+def test_marked_lambda(run: Any) -> None:
+    result = run(
+        HEAD + "    pytestmark = pytest.mark.gradcheck\n    test_net = lambda: Mlp(b1=1.1)"
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["FAILED *::test_net - factor in b1*"])
 
-    class TestNet(unittest.IsolatedAsyncioTestCase):
-        @pytest.mark.gradcheck
-        async def test_net(self):
-            return Mlp()
-    """,
-    "async generator": """
+
+def test_async_generator_is_refused(run: Any) -> None:
+    result = run(
+        HEAD
+        + """
     @pytest.mark.gradcheck
     async def test_net():
         yield Mlp()
-    """,
-}
-
-
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        (UNSERVABLE["async"], "take the gradcheck fixture"),
-        (UNSERVABLE["async unittest"], "take the gradcheck fixture"),
-        (UNSERVABLE["async generator"], "take the gradcheck fixture"),
-    ],
-    ids=UNSERVABLE,
-)
-def test_what_the_marker_cannot_serve_is_said(run: Any, source: str, message: str) -> None:
-    result = run(HEAD + source)
+    """
+    )
     outcomes = result.parseoutcomes()
     assert "passed" not in outcomes and "skipped" not in outcomes
-    result.stdout.fnmatch_lines([f"*{message}*"])
+    result.stdout.fnmatch_lines(["*take the gradcheck fixture*"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+COROUTINES = """
+    @pytest.mark.gradcheck
+    async def test_right():
+        return Mlp()
+
+    @pytest.mark.gradcheck
+    async def test_wrong():
+        return Mlp(b1=1.1)
+
+    @pytest.mark.gradcheck
+    async def test_forgotten():
+        Mlp()
+
+    @pytest.mark.gradcheck(tol=1e-6)
+    async def test_by_fixture(gradcheck):
+        gradcheck(Mlp(b1=1.1))
+
+    @pytest.mark.gradcheck
+    class TestNet:
+        async def test_wrong(self):
+            return Mlp(b1=1.1)
+
+        async def test_ordinary(self):
+            pass
+"""
+RUN_BY_A_HOOK = """
+    import asyncio
+    import inspect
+
+    def pytest_pyfunc_call(pyfuncitem):
+        if inspect.iscoroutinefunction(pyfuncitem.obj):
+            names = pyfuncitem._fixtureinfo.argnames
+            asyncio.run(pyfuncitem.obj(**{n: pyfuncitem.funcargs[n] for n in names}))
+            return True
+"""
+"""As anyio does."""
+RUN_AS_ANOTHER_FUNCTION = """
+    import asyncio
+    import pytest
+
+    class Coroutine(pytest.Function):
+        def runtest(self):
+            function = self.obj
+            self.obj = lambda **given: asyncio.run(function(**given)) and None
+            try:
+                super().runtest()
+            finally:
+                self.obj = function
+
+    def pytest_collection_modifyitems(items):
+        for item in items:
+            item.__class__ = Coroutine
+"""
+"""As pytest-asyncio does."""
+
+
+@pytest.mark.parametrize("conftest", [RUN_BY_A_HOOK, RUN_AS_ANOTHER_FUNCTION], ids=["hook", "item"])
+def test_what_a_coroutine_returns_is_checked(
+    run: Any, pytester: pytest.Pytester, conftest: str
+) -> None:
+    pytester.makeconftest(conftest)
+    result = run(HEAD + COROUTINES, "-W", "error")
+    result.assert_outcomes(passed=2, failed=4)
+    result.stdout.fnmatch_lines_random(
+        [
+            "FAILED *::test_wrong - factor in b1*",
+            "FAILED *::test_forgotten - *nothing was checked*",
+            "FAILED *::test_by_fixture - factor in b1*",
+            "FAILED *::TestNet::test_wrong - factor in b1*",
+        ]
+    )
 
 
 UNITTEST = """
@@ -242,6 +299,12 @@ UNITTEST = """
 
         async def test_ordinary(self):
             assert 1 + 1 == 3
+
+        async def test_right(self):
+            return Mlp()
+
+        async def test_wrong(self):
+            return Mlp(b1=1.1)
 """
 TAKEN = """@pytest.fixture(autouse=True)
         def taken(self, gradcheck):
@@ -252,12 +315,13 @@ TAKEN = """@pytest.fixture(autouse=True)
 @pytest.mark.parametrize("fixture", ["", TAKEN], ids=["alone", "with the fixture"])
 def test_what_a_method_of_unittest_returns_is_checked(run: Any, fixture: str) -> None:
     result = run(HEAD + UNITTEST.format(fixture=fixture), "-W", "error")
-    result.assert_outcomes(passed=2, failed=3, skipped=2, xfailed=1)
+    result.assert_outcomes(passed=3, failed=4, skipped=2, xfailed=1)
     result.stdout.fnmatch_lines_random(
         [
             "FAILED *::TestNet::test_wrong - factor in b1*",
             "FAILED *::TestNet::test_forgotten - *nothing was checked*",
             "FAILED *::TestAsync::test_ordinary - assert*",
+            "FAILED *::TestAsync::test_wrong - factor in b1*",
         ]
     )
 
