@@ -34,7 +34,7 @@ PLUGINS: dict[str, tuple[list[str], list[str]]] = {
     "rerunfailures": (["pytest-rerunfailures"], ["--reruns", "1"]),
     "cov": (["pytest-cov"], ["--cov", "pytest_gradcheck"]),
     "html": (["pytest-html"], ["--html", "{tmp}/report.html"]),
-    "asyncio": (["pytest-asyncio"], []),
+    "asyncio": (["pytest-asyncio"], ["-o", "asyncio_default_fixture_loop_scope=function"]),
     "run-parallel": (["pytest-run-parallel"], []),
 }
 """Other plugins: what is installed, and how pytest is called."""
@@ -81,15 +81,11 @@ def plugins(session: nox.Session, plugin: str) -> None:
 
 @nox.session
 def corners(session: nox.Session) -> None:
-    """Ways to call pytest, line ends of Windows, and every plugin but pytest-asyncio at once.
-
-    That one warns as it starts of an option that is not set, which is an error in inner runs.
-    """
-    others = [packages for name, (packages, _) in PLUGINS.items() if name != "asyncio"]
-    everything = [package for packages in others for package in packages]
+    """Ways to call pytest, line ends of Windows, and every plugin at once."""
+    everything = [package for packages, _ in PLUGINS.values() for package in packages]
     session.install(*BASE, *everything, "-e", ".")
     for options in OPTIONS.values():
-        run(session, *options)
+        run(session, *PLUGINS["asyncio"][1], *options)
     folder = Path(session.create_tmp())
     ini = "[pytest]\ngradcheck_tol = 1e-6\ngradcheck_hooks = loss=forward grads=gradient\n"
     (folder / "pytest.ini").write_bytes(ini.replace("\n", "\r\n").encode())

@@ -22,11 +22,15 @@ settings.load_profile("suite")
 
 HERE = str(Path(__file__).parent)
 PLAIN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")  # the latter takes a second a run
+BESIDE = {"asyncio": ("-o", "asyncio_default_fixture_loop_scope=function")}
+"""What other plugins want to be told, or they warn, in runs too that make errors of warnings."""
 Run = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> Run:
     """``run(source, *options)``: the outcome of pytest on a test module with that source.
 
     The module can import ``models``.
@@ -34,11 +38,14 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     pytester.syspathinsert(HERE)
     monkeypatch.setenv("COLUMNS", "300")  # the short summary is cut to the width
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    others = (name for name in BESIDE if pytestconfig.pluginmanager.has_plugin(name))
+    plain = [*PLAIN, f"--assert={pytestconfig.option.assertmode}"]
+    plain += [option for name in others for option in BESIDE[name]]
 
     def run_source(source: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(test_inner=source)
         with warnings.catch_warnings():
             warnings.resetwarnings()  # an inner run inherits the filters of this suite
-            return pytester.runpytest_inprocess(*PLAIN, *options)
+            return pytester.runpytest_inprocess(*plain, *options)
 
     return run_source
