@@ -373,7 +373,28 @@ class Balance:
         return {"w": self.X.T @ delta, "b": delta.sum() * np.float32(self.factor)}
 
 
+class Adding:
+    """float32, with gradients that are added to those of the call before."""
+
+    def __init__(self) -> None:
+        self.params = {"w": np.arange(1, 6).astype(np.float32) / 3}
+        self.sum = np.cos(self.params["w"])
+
+    def loss(self) -> float:
+        return float(np.sum(np.sin(self.params["w"].astype(float))))
+
+    def grads(self) -> dict[str, np.ndarray]:
+        self.sum += np.cos(self.params["w"])
+        return {"w": self.sum}
+
+
 class TestFloat32SumThatCancels:
+    def test_is_looked_at_without_a_trace(self) -> None:
+        net = Adding()
+        before = net.sum.tobytes()
+        assert [finding.name for finding in check(net).findings] == ["accumulated"]
+        assert net.sum.tobytes() == before
+
     def test_lost_more_digits_than_its_size_tells_and_is_right(self) -> None:
         net = Balance(0.3)
         alone = net.grads()["b"]

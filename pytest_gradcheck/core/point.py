@@ -127,20 +127,15 @@ def in_float64(
     narrow = [i for i, parameter in enumerate(problem.parameters) if parameter.narrow]
     if not (narrow and settings.refine and problem.in_float64):
         return problem, point
+    rounding = _also_seen(problem, point, state, most=settings.fail)
     try:
-        wide = problem.in_float64(state)
+        wide = _widened(problem, state)
         if wide is not None:
-            for mine, copy in zip(problem.parameters, wide.parameters, strict=True):
-                if (
-                    copy is not mine
-                ):  # made of what the subject was given, which may stand elsewhere
-                    copy.write(mine.read())
             loss = Loss(_rewound(wide.loss, state) if point.held else wide.loss)
             loss.evaluations = point.loss.evaluations
             base = loss()
             told = [i for i in narrow if not point.may_be_zero(i)]
             if all(_follows(wide.parameters[i], loss, base, point.claims[i]) for i in told):
-                rounding = _also_seen(point, wide, state, most=settings.fail)
                 return wide, replace(point, loss=loss, base=base, rounding=rounding)
     except Exception:  # a loss may refuse the other precision in any way it likes
         pass
@@ -158,16 +153,35 @@ def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> boo
     return math.isfinite(base) and (line(1.0) != base or line(-1.0) != base)
 
 
-def _also_seen(point: Point, wide: Problem, state: State, *, most: float) -> list[float]:
+def _widened(problem: Problem, state: State) -> Problem | None:
+    """The problem on float64 copies, made of what the parameters are at this moment."""
+    assert problem.in_float64 is not None
+    wide = problem.in_float64(state)
+    if wide is not None:
+        for mine, copy in zip(problem.parameters, wide.parameters, strict=True):
+            if copy is not mine:  # made of what the subject was given, which may stand elsewhere
+                copy.write(mine.read())
+    return wide
+
+
+def _also_seen(problem: Problem, point: Point, state: State, *, most: float) -> list[float]:
     """Relative roundings of the claims, where it takes more to set them apart from float64's.
 
     A sum whose terms cancel loses more digits than its size tells.  What is further apart than
     `most` counts as an error.
     """
+    given = [parameter.given for parameter in problem.parameters]
+    now = State(problem.roots, given, kept=problem.structure)  # a gradient may add to what it finds
+    point.loss.evaluations += 1
     try:
+        wide = _widened(problem, now)
+        if wide is None:
+            return point.rounding
         wider = _rewound(wide.claimed, state)() if point.held else wide.claimed()
     except Exception:  # a gradient may refuse the other precision as well
         return point.rounding
+    finally:
+        now.restore()
     found = []
     for claim, other, rounding in zip(point.claims, wider, point.rounding, strict=True):
         off, size = np.abs(claim - other), float(np.linalg.norm(claim))
