@@ -385,12 +385,42 @@ class NormalisedInFloat32(Normalised):
         return as_float32(grads)
 
 
+class NormalisedWithoutItsMean(Normalised):
+    """Mean and variance are taken for constants on the way back; the loss stays to the last bit."""
+
+    def __init__(self, dtype: str) -> None:
+        super().__init__()
+        self.X = self.X.astype(dtype)
+        self.params = {name: value.astype(dtype) for name, value in self.params.items()}
+
+    def loss(self) -> float:
+        value = np.mean((self._normal()[0] - self.T) ** 2) + 100
+        return float(value.astype(self.X.dtype))
+
+    def grads(self) -> dict[str, np.ndarray]:
+        normal, deviation = self._normal()
+        dz = 2 * (normal - self.T) / deviation / normal.size
+        return {"W": self.X.T @ dz, "b": dz.sum(axis=0)}
+
+
 class TestBiasInFrontOfBatchNormalisation:
     def test_is_untested_not_wrong(self) -> None:
         result = check(Normalised())
         assert 0 < np.abs(Normalised().grads()["b"]).max() < 1e-13
         assert [(f.name, f.where) for f in result.findings] == [("zero-gradient", ("b",))]
         assert {block.status for block in result.blocks} == {"pass"}
+
+    @pytest.mark.parametrize("dtype", ["float64", "float32"])
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    def test_a_claim_that_is_not_zero_is_wrong(self, dtype: str, mode: str) -> None:
+        result = check(NormalisedWithoutItsMean(dtype), mode=mode)
+        assert [(block.name, block.status) for block in result.blocks] == [
+            ("W", "fail"),
+            ("b", "fail"),
+        ]
+        regions = [f for f in result.findings if f.name == "wrong-region" and f.where == ("b",)]
+        assert all("where the measured one is zero" in f.message for f in regions)
+        assert bool(regions) == (mode == "probe")
 
     def test_passes_when_allowed(self) -> None:
         assert check(Normalised(), allow=["zero-gradient"]).status == "pass"
