@@ -403,6 +403,49 @@ def test_scalars_confirm_a_known_factor_together() -> None:
     assert [(f.name, f.where) for f in found] == [("factor", ("mu", "log_sigma"))]
 
 
+@pytest.mark.parametrize(
+    ("number", "said"), [(60, "perhaps"), (60.3, "same constant"), (1.5, "same constant")]
+)
+@pytest.mark.parametrize("inverse", [False, True])
+def test_whole_factor_is_one_to_the_same_part_of_it_on_both_sides_of_one(
+    number: float, said: str, inverse: bool
+) -> None:
+    g = np.random.default_rng(0).normal(size=5)
+    [found] = single(g, g / number if inverse else g * number, noise=1e-7)
+    assert (found.name, said in found.message) == ("factor", True)
+
+
+def test_large_factor_is_whole_only_where_it_is_known_so_well() -> None:
+    g = np.random.default_rng(0).normal(size=5)
+    for factor in (87_654.3, 1 / 87_654.3):
+        [found] = single(g, factor * g)
+        assert "the same constant in every entry" in found.message
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_missing_projection_of_a_normalisation_is_no_mere_penalty(mode: str) -> None:
+    target, theta = np.random.default_rng(0).normal(size=(2, 6))
+
+    def claim(x: np.ndarray) -> np.ndarray:
+        return np.sin(x / np.linalg.norm(x) - target) / np.linalg.norm(x)
+
+    def loss(x: np.ndarray) -> float:
+        return -float(np.sum(np.cos(x / np.linalg.norm(x) - target)))
+
+    def penalised(x: np.ndarray) -> np.ndarray:
+        return np.sin(x - target) + 0.1 * x
+
+    def plain(x: np.ndarray) -> float:
+        return -float(np.sum(np.cos(x - target)))
+
+    found = {}
+    for name, function, gradient in (("here", loss, claim), ("not", plain, penalised)):
+        result = check(loss=function, grads=gradient, params=theta, mode=mode)
+        [found[name]] = [f for f in result.findings if f.name.startswith("l2")]
+    assert "the projection is missing" in found["here"].message
+    assert "projection" not in found["not"].message
+
+
 def test_symmetric_matrix_is_not_called_transposed() -> None:
     rng = np.random.default_rng(0)
     S = rng.normal(size=(4, 4))
