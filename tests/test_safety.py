@@ -187,6 +187,25 @@ def test_parameters_of_extreme_size_raise_nothing(size: float) -> None:
     assert params.tolist() == [size, -size, 0.5]
 
 
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize(
+    ("scale", "said"), [(1e-200, "as small as"), (1e160, "as large as"), (1e300, "as large as")]
+)
+def test_loss_without_squares_is_refused(mode: str, scale: float, said: str) -> None:
+    with pytest.raises(SubjectError, match=rf"{said} .*Scale the loss"):
+        check(
+            loss=lambda p: scale * float(np.sum(np.exp(p))),
+            grads=lambda p: 2 * scale * np.exp(p),
+            params=np.array([0.5, 1.0]),
+            mode=mode,
+        )
+
+
+def test_gradient_however_small_is_zero_at_an_optimum() -> None:
+    result = check(loss=lambda p: p @ p, grads=lambda p: 2 * p, params=np.full(3, 1e-150))
+    assert result.status == "warn"
+
+
 class Dropout:
     """Each term of the loss is dropped with probability 1/2, the first one never."""
 
