@@ -75,9 +75,13 @@ def inspect_point(problem: Problem, settings: Settings, state: State, saved: Sav
     """Loss and gradient at the point, with random generators held if that is asked or needed."""
     point = _look(problem, state, saved, hold=settings.freeze_rng == "on")
     _require_range(point)
-    if point.deterministic:
-        return point
     drawn = state.moved_generators()
+    if point.deterministic:
+        if point.held or settings.freeze_rng != "auto" or point.jitter > 0 or not drawn:
+            return point
+        drawn = state.drawn_by(point.loss.strict)  # twice the same by chance (two masks), perhaps
+        if not drawn:
+            return point
     moved = [name for name in state.moved() if name not in drawn]
     if settings.freeze_rng == "auto" and drawn:
         held = _look(problem, state, saved, hold=True)
