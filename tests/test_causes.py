@@ -299,6 +299,14 @@ def test_low_precision(seed: int, precision: type) -> None:
 # What must not be claimed
 
 
+def test_wide_error_bars_make_no_rounding_of_a_large_error() -> None:
+    true = np.random.default_rng(0).normal(size=12)
+    claim = np.array(np.float16(true / 32), float)
+    parameter, bar = Parameter("b", np.ones(12)), np.abs(true)
+    measured = Measured(parameter, claim, true, bar, np.zeros(12))
+    assert causes([MeasuredEvidence(measured, parameter.read(), wrong=True)]) == []
+
+
 @few
 @given(models())
 def test_right_gradient_says_nothing(model: Model) -> None:
