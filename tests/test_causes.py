@@ -307,6 +307,13 @@ def test_wide_error_bars_make_no_rounding_of_a_large_error() -> None:
     assert causes([MeasuredEvidence(measured, parameter.read(), wrong=True)]) == []
 
 
+def test_gradient_that_is_zero_but_for_its_error_bars_has_no_entries_to_rearrange() -> None:
+    parameter, claim = Parameter("b", np.ones(2)), np.array([0.0, -6e-8])
+    numeric, bar = np.array([-9e-9, -7e-17]), np.array([6e-8, 1e-13])
+    measured = Measured(parameter, claim, numeric, bar, np.zeros(2))
+    assert causes([MeasuredEvidence(measured, parameter.read(), wrong=True)]) == []
+
+
 @few
 @given(models())
 def test_right_gradient_says_nothing(model: Model) -> None:
