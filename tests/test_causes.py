@@ -260,6 +260,18 @@ def test_penalty_of_the_biases_alone(seed: int) -> None:
     assert found[0].evidence["constant"] == pytest.approx(0.03, rel=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_factor_of_data_that_hardly_count_beside_their_penalty_is_not_told(mode: str) -> None:
+    x, slope = np.random.default_rng(0).normal(size=(2, 12))
+
+    def loss(p: np.ndarray) -> float:
+        return 0.25 * float(p @ p) + 3e-6 * float(np.sum(np.sin(p)))
+
+    result = check(loss=loss, grads=lambda p: 0.5 * p + 3e-6 * slope, params=x, mode=mode)
+    assert result.status == "warn"
+    assert not {f.name for f in result.findings} & {"factor", "sign", "mean-for-sum"}
+
+
 @few
 @given(SEEDS, st.sampled_from([-1.0, 2.0, 1.7]))
 def test_factor_of_the_data_beside_a_right_penalty(seed: int, factor: float) -> None:
