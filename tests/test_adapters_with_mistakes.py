@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from models import frozen
+from scipy.sparse import csr_matrix
 
 from pytest_gradcheck import Parameter, Problem, SubjectError, check
 
@@ -44,6 +45,7 @@ GRADIENTS: dict[str, tuple[Any, str]] = {
     "too short": ([2 * W, B[:1]], r"grads\[b\] has shape \(1,\), the parameter \(2,\)"),
     "one is none": ([2 * W, None], r"grads\[b\] is None: no gradient was written"),
     "objects": ([2 * W.astype(object), B], r"grads\[W\] is of dtype object"),
+    "sparse": ([csr_matrix(W), B], r"grads\[W\] is of type csr_matrix.*hand out .toarray"),
     "complex": ([2 * W, 1j * B], r"grads\[b\] is of dtype complex128"),
     "masked": ([np.ma.masked_less(W, 3), B], r"grads\[W\] is a masked array with entries masked"),
 }

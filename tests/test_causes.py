@@ -260,6 +260,18 @@ def test_penalty_of_the_biases_alone(seed: int) -> None:
     assert found[0].evidence["constant"] == pytest.approx(0.03, rel=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_factor_of_data_that_hardly_count_beside_their_penalty_is_not_told(mode: str) -> None:
+    x, slope = np.random.default_rng(0).normal(size=(2, 12))
+
+    def loss(p: np.ndarray) -> float:
+        return 0.25 * float(p @ p) + 3e-6 * float(np.sum(np.sin(p)))
+
+    result = check(loss=loss, grads=lambda p: 0.5 * p + 3e-6 * slope, params=x, mode=mode)
+    assert result.status == "warn"
+    assert not {f.name for f in result.findings} & {"factor", "sign", "mean-for-sum"}
+
+
 @few
 @given(SEEDS, st.sampled_from([-1.0, 2.0, 1.7]))
 def test_factor_of_the_data_beside_a_right_penalty(seed: int, factor: float) -> None:
@@ -297,6 +309,21 @@ def test_low_precision(seed: int, precision: type) -> None:
 
 
 # What must not be claimed
+
+
+def test_wide_error_bars_make_no_rounding_of_a_large_error() -> None:
+    true = np.random.default_rng(0).normal(size=12)
+    claim = np.array(np.float16(true / 32), float)
+    parameter, bar = Parameter("b", np.ones(12)), np.abs(true)
+    measured = Measured(parameter, claim, true, bar, np.zeros(12))
+    assert causes([MeasuredEvidence(measured, parameter.read(), wrong=True)]) == []
+
+
+def test_gradient_that_is_zero_but_for_its_error_bars_has_no_entries_to_rearrange() -> None:
+    parameter, claim = Parameter("b", np.ones(2)), np.array([0.0, -6e-8])
+    numeric, bar = np.array([-9e-9, -7e-17]), np.array([6e-8, 1e-13])
+    measured = Measured(parameter, claim, numeric, bar, np.zeros(2))
+    assert causes([MeasuredEvidence(measured, parameter.read(), wrong=True)]) == []
 
 
 @few
@@ -401,6 +428,49 @@ def test_scalars_confirm_a_known_factor_together() -> None:
     claimed = {k: 2 * g for k, g in true.items()}
     found = causes(evidence(true, claimed, true))
     assert [(f.name, f.where) for f in found] == [("factor", ("mu", "log_sigma"))]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(60, "perhaps"), (60.3, "same constant"), (1.5, "same constant")]
+)
+@pytest.mark.parametrize("inverse", [False, True])
+def test_whole_factor_is_one_to_the_same_part_of_it_on_both_sides_of_one(
+    number: float, said: str, inverse: bool
+) -> None:
+    g = np.random.default_rng(0).normal(size=5)
+    [found] = single(g, g / number if inverse else g * number, noise=1e-7)
+    assert (found.name, said in found.message) == ("factor", True)
+
+
+def test_large_factor_is_whole_only_where_it_is_known_so_well() -> None:
+    g = np.random.default_rng(0).normal(size=5)
+    for factor in (87_654.3, 1 / 87_654.3):
+        [found] = single(g, factor * g)
+        assert "the same constant in every entry" in found.message
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_missing_projection_of_a_normalisation_is_no_mere_penalty(mode: str) -> None:
+    target, theta = np.random.default_rng(0).normal(size=(2, 6))
+
+    def claim(x: np.ndarray) -> np.ndarray:
+        return np.sin(x / np.linalg.norm(x) - target) / np.linalg.norm(x)
+
+    def loss(x: np.ndarray) -> float:
+        return -float(np.sum(np.cos(x / np.linalg.norm(x) - target)))
+
+    def penalised(x: np.ndarray) -> np.ndarray:
+        return np.sin(x - target) + 0.1 * x
+
+    def plain(x: np.ndarray) -> float:
+        return -float(np.sum(np.cos(x - target)))
+
+    found = {}
+    for name, function, gradient in (("here", loss, claim), ("not", plain, penalised)):
+        result = check(loss=function, grads=gradient, params=theta, mode=mode)
+        [found[name]] = [f for f in result.findings if f.name.startswith("l2")]
+    assert "the projection is missing" in found["here"].message
+    assert "projection" not in found["not"].message
 
 
 def test_symmetric_matrix_is_not_called_transposed() -> None:

@@ -450,12 +450,81 @@ class NormalisedInFloat32(Normalised):
         return as_float32(grads)
 
 
+class NormalisedFromNearlyNothing(Normalised):
+    """Inputs so small that the rounding of the bias's gradient is above that of the others."""
+
+    def __init__(self, samples: int, inputs: int, units: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.X, self.T = (
+            1e-3 * rng.normal(size=(samples, inputs)),
+            rng.normal(size=(samples, units)),
+        )
+        self.params = {"W": rng.normal(size=(inputs, units)), "b": rng.normal(size=units)}
+
+    def loss(self) -> float:
+        return super().loss() / self.T.size
+
+    def grads(self) -> dict[str, np.ndarray]:
+        return {name: g / self.T.size for name, g in super().grads().items()}
+
+
+class NormalisedWithoutItsMean(Normalised):
+    """Mean and variance are taken for constants on the way back; the loss stays to the last bit."""
+
+    def __init__(self, dtype: str) -> None:
+        super().__init__()
+        self.X = self.X.astype(dtype)
+        self.params = {name: value.astype(dtype) for name, value in self.params.items()}
+
+    def loss(self) -> float:
+        value = np.mean((self._normal()[0] - self.T) ** 2) + 100
+        return float(value.astype(self.X.dtype))
+
+    def grads(self) -> dict[str, np.ndarray]:
+        normal, deviation = self._normal()
+        dz = 2 * (normal - self.T) / deviation / normal.size
+        return {"W": self.X.T @ dz, "b": dz.sum(axis=0)}
+
+
 class TestBiasInFrontOfBatchNormalisation:
     def test_is_untested_not_wrong(self) -> None:
         result = check(Normalised())
         assert 0 < np.abs(Normalised().grads()["b"]).max() < 1e-13
         assert [(f.name, f.where) for f in result.findings] == [("zero-gradient", ("b",))]
         assert {block.status for block in result.blocks} == {"pass"}
+
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    def test_its_rounding_is_no_claim_where_zero_fits_and_it_does_not(self, mode: str) -> None:
+        models = [NormalisedFromNearlyNothing(20, 1, 40, 0)]
+        if mode == "probe":
+            models = [NormalisedFromNearlyNothing(100, 5, 4, seed) for seed in range(12)]
+        for model in models:
+            result = check(model, mode=mode)
+            assert result.status == "warn"
+            assert {f.where for f in result.findings} == {("b",)}
+
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    def test_a_small_claim_that_stays_what_it_is_a_hair_off_is_no_rounding(self, mode: str) -> None:
+        model = NormalisedFromNearlyNothing(100, 5, 4, 0)
+        right = model.grads
+
+        def grads() -> dict[str, np.ndarray]:
+            return {"W": right()["W"], "b": 1e-9 * np.cos(model.params["b"])}
+
+        model.grads = grads  # type: ignore[method-assign]
+        assert [b.status for b in check(model, mode=mode).blocks] == ["pass", "fail"]
+
+    @pytest.mark.parametrize("dtype", ["float64", "float32"])
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    def test_a_claim_that_is_not_zero_is_wrong(self, dtype: str, mode: str) -> None:
+        result = check(NormalisedWithoutItsMean(dtype), mode=mode)
+        assert [(block.name, block.status) for block in result.blocks] == [
+            ("W", "fail"),
+            ("b", "fail"),
+        ]
+        regions = [f for f in result.findings if f.name == "wrong-region" and f.where == ("b",)]
+        assert all("where the measured one is zero" in f.message for f in regions)
+        assert bool(regions) == (mode == "probe")
 
     def test_passes_when_allowed(self) -> None:
         assert check(Normalised(), allow=["zero-gradient"]).status == "pass"

@@ -187,6 +187,25 @@ def test_parameters_of_extreme_size_raise_nothing(size: float) -> None:
     assert params.tolist() == [size, -size, 0.5]
 
 
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize(
+    ("scale", "said"), [(1e-200, "as small as"), (1e160, "as large as"), (1e300, "as large as")]
+)
+def test_loss_without_squares_is_refused(mode: str, scale: float, said: str) -> None:
+    with pytest.raises(SubjectError, match=rf"{said} .*Scale the loss"):
+        check(
+            loss=lambda p: scale * float(np.sum(np.exp(p))),
+            grads=lambda p: 2 * scale * np.exp(p),
+            params=np.array([0.5, 1.0]),
+            mode=mode,
+        )
+
+
+def test_gradient_however_small_is_zero_at_an_optimum() -> None:
+    result = check(loss=lambda p: p @ p, grads=lambda p: 2 * p, params=np.full(3, 1e-150))
+    assert result.status == "warn"
+
+
 class Dropout:
     """Each term of the loss is dropped with probability 1/2, the first one never."""
 
@@ -201,6 +220,15 @@ class Dropout:
 
     def grads(self) -> Any:
         return {"W": self.factor * self.mask * np.exp(self.params["W"])}
+
+
+class OneMask(Dropout):
+    """All terms but the first are dropped together."""
+
+    def loss(self) -> float:
+        self.mask = np.full(8, self.rng.random() < 0.5)
+        self.mask[0] = True
+        return float(np.sum(self.mask * np.exp(self.params["W"])))
 
 
 GENERATORS = {
@@ -265,6 +293,28 @@ def test_generator_deep_inside_is_held() -> None:
             return self.options[0]["rng"].random()
 
     assert check(Dropout(Layer())).status == "pass"
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize(("factor", "status"), [(1.0, "pass"), (1.1, "fail")])
+def test_mask_that_is_the_same_twice_by_chance_is_held(
+    mode: str, factor: float, status: str
+) -> None:
+    for seed in range(20):  # about half of them draw the same mask at first
+        result = check(OneMask(np.random.default_rng(seed), factor), mode=mode)
+        assert (result.status, result.findings[0].name) == (status, "nondeterministic")
+
+
+def test_generator_that_the_loss_seeds_itself_is_not_said_to_be_held() -> None:
+    def loss(p: np.ndarray) -> float:
+        np.random.seed(1)
+        return float(np.sum((np.random.random(3) < 0.5) * p**2))
+
+    def grads(p: np.ndarray) -> np.ndarray:
+        np.random.seed(1)
+        return 2 * (np.random.random(3) < 0.5) * p
+
+    assert check(loss=loss, grads=grads, params=np.ones(3)).findings == ()
 
 
 def test_generator_in_a_closure_is_held() -> None:

@@ -161,6 +161,16 @@ class TestNotFinite:
         assert result.status == "fail"
         assert "params[1]" in next(f.message for f in result.findings if f.name == "not-finite")
 
+    def test_in_a_parameter_that_the_loss_skips(self, bad: float, options: dict[str, Any]) -> None:
+        params = np.array([0.3, bad, 0.7])
+        result = check(
+            loss=lambda p: float(np.nansum(np.tanh(p))),
+            grads=lambda p: np.nan_to_num(1 - np.tanh(p) ** 2),
+            params=params,
+            **options,
+        )
+        assert f"the parameter itself is {bad} there" in result.findings[0].message
+
     def test_at_the_second_look(self, bad: float, options: dict[str, Any]) -> None:
         calls: list[int] = []
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..settings import Settings
-from .displaced import give_up_where_kinks_crowd
+from .displaced import Nearby, give_up_where_kinks_crowd
 from .evaluators import strategy
 from .judge import is_settled
 from .measure import Measurement
@@ -81,7 +81,12 @@ def _measure(
         rng=np.random.default_rng(seed),
     )
     loss.progress("entries that one step could not decide")
-    return measurement.run(), measurement.kinked
+    blocks = measurement.run()
+    nearby = Nearby(problem, point.claims, point.claim)
+    for i, block in enumerate(blocks):
+        if block.vanishes and (point.may_be_zero(i) or nearby.scatters(i)):
+            block.cancel()
+    return blocks, measurement.kinked
 
 
 def unmeasured(parameters: Sequence[Parameter], claims: Sequence[Array]) -> list[Measured]:

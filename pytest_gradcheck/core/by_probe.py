@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..settings import Settings
 from .cancelled import is_cancelled
-from .displaced import DISPLACEMENT, displace
+from .displaced import DISPLACEMENT, Nearby, displace
 from .evaluators import workers
 from .judge import interval_of
 from .parameters import Array
@@ -49,8 +49,10 @@ def by_probe(
         helpers = workers(problem, moved, there, settings, evaluations=TYPICAL, elsewhere=True)
         probing = _probe(moved, there, origin, settings, seed, helpers)
         saved.restore()
-    cancelled = _cancel(probing, point.rounding)
-    unlocated = probing.unlocated / (2 * math.sqrt(len(moved.parameters)))
+    nearby = Nearby(moved, point.claims, point.claim)
+    cancelled = _cancel(probing, point.rounding, nearby)
+    left = (error for names, error in probing.unlocated if names - cancelled)
+    unlocated = max(left, default=0.0) / (2 * math.sqrt(len(moved.parameters)))
     if unlocated > settings.tol:
         findings.append(_unlocated(unlocated))
     elif unlocated > 0:
@@ -60,13 +62,14 @@ def by_probe(
     return probing.blocks, findings + told
 
 
-def _cancel(probing: Probing, roundings: Sequence[float]) -> set[str]:
+def _cancel(probing: Probing, roundings: Sequence[float], nearby: Nearby) -> set[str]:
     """Names of parameters whose claim is a zero but for its rounding; they are no longer wrong."""
     whole = math.hypot(*(block.claimed_norm for block in probing.blocks if block.is_finite))
     found = set()
-    for block, rounding in zip(probing.blocks, roundings, strict=True):
-        claimed, numeric = block.claimed_norm, block.numeric_norm
-        if is_cancelled(claimed, numeric, rounding=rounding, whole=whole):
+    for i, (block, rounding) in enumerate(zip(probing.blocks, roundings, strict=True)):
+        claimed, numeric = block.claimed_norm, 0.0 if block.vanishes else block.numeric_norm
+        is_zero = is_cancelled(claimed, numeric, rounding=rounding, whole=whole)
+        if is_zero or (block.vanishes and nearby.scatters(i)):
             block.cancel()
             found.add(block.parameter.name)
     return found

@@ -9,12 +9,14 @@ claim itself changes a hair off.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from ..settings import Settings
+from .cancelled import may_be_cancelled
 from .measured import Measured
 from .parameters import Array
 from .problem import Problem, Saved
@@ -23,6 +25,8 @@ DISPLACEMENT = 1e-3
 """How far a displaced point lies off, relative to the scale of each parameter."""
 CHANGED = 0.1
 """Change of a claim a hair off, relative to what a kink there would do, from which it counts."""
+SCATTERED = 0.1
+"""Change of a whole claim a hair off, relative to it, as only rounding makes it."""
 
 
 def give_up_where_kinks_crowd(
@@ -49,7 +53,8 @@ def give_up_where_kinks_crowd(
     measure : callable
         ``measure(claims)`` is the same check where the parameters stand.
     """
-    nearby = _claims_a_hair_off(problem, seed)
+    _move_a_hair(problem, seed)
+    nearby = problem.claimed()
     saved.restore()
     displace(problem, moved, seed)
     there = measure(problem.claimed())
@@ -66,24 +71,42 @@ class Nearby:
     hand, and changes from one to the other across a kink at the point.
     """
 
-    def __init__(self, problem: Problem, claims: Sequence[Array]) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        claims: Sequence[Array],
+        claim: Callable[[], list[Array]] | None = None,
+    ) -> None:
         self._problem, self._claims = problem, claims
+        self._claim = claim or problem.claimed
 
     def jumps(self, i: int, j: int, jump: float) -> bool:
         """Whether the claim for entry j of block i changes by more than a tenth of `jump`."""
         return float(self._changes[i][j]) > CHANGED * jump
+
+    def scatters(self, i: int) -> bool:
+        """Whether the claim for block i changes by its own size, as what rounding leaves of a zero.
+
+        What is beside 1e-5 of the whole gradient is not in question.
+        """
+        own = float(np.linalg.norm(self._claims[i]))
+        whole = math.hypot(*(float(np.linalg.norm(claim)) for claim in self._claims))
+        may_be = may_be_cancelled(own, rounding=2.0**-24, whole=whole)
+        return may_be and float(np.linalg.norm(self._changes[i])) > SCATTERED * own
 
     @cached_property
     def _changes(self) -> list[Array]:
         none = [np.zeros_like(claim) for claim in self._claims]
         saved = Saved(self._problem.parameters)
         try:
-            again = self._problem.claimed()
+            again = self._claim()
             if not all(map(np.array_equal, again, self._claims)):
                 return none  # dropout, say: nothing can be read from how such a claim changes
-            up = _claims_a_hair_off(self._problem, 0, 1.0)
+            _move_a_hair(self._problem, 0, 1.0)
+            up = self._claim()
             saved.restore()
-            down = _claims_a_hair_off(self._problem, 0, -1.0)
+            _move_a_hair(self._problem, 0, -1.0)
+            down = self._claim()
         except Exception:  # a gradient may refuse float64, or a second call, in any way it likes
             return none
         finally:
@@ -91,18 +114,14 @@ class Nearby:
         return [np.abs(one - other) for one, other in zip(up, down, strict=True)]
 
 
-def _claims_a_hair_off(problem: Problem, seed: int, along: float = 1.0) -> list[Array]:
-    """The claimed gradient a last digit away from the point, to either side at random.
-
-    With `along` = -1 it is at the point opposite.
-    """
+def _move_a_hair(problem: Problem, seed: int, along: float = 1.0) -> None:
+    """Move parameters by a last digit, to either side at random; opposite with `along` = -1."""
     rng = np.random.default_rng([seed, 2])
     for parameter in problem.parameters:
         theta = parameter.read()
         side = along * rng.choice([-1.0, 1.0], theta.size)
         hair = np.maximum(2 * parameter.eps * np.abs(theta), 1e-30)
         parameter.write(parameter.round(theta + side * hair))
-    return problem.claimed()
 
 
 def _stays(block: Measured, nearby: Array) -> bool:

@@ -95,6 +95,11 @@ def real_array(value: Any, name: str) -> NDArray[Any]:
             f"grads[{name}] is a masked array with entries masked, so their gradient is not said;"
             " where it is zero, hand out .filled(0)"
         )
+    if array.dtype == object and hasattr(value, "toarray"):
+        raise SubjectError(
+            f"grads[{name}] is of type {type(value).__name__}, of which NumPy makes no array of"
+            " numbers; hand out .toarray()"
+        )
     if array.dtype.kind not in "fiu":
         raise SubjectError(f"grads[{name}] is of dtype {array.dtype}: a gradient has real numbers")
     return array

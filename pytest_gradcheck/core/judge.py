@@ -150,6 +150,9 @@ def _not_finite(block: Evidence) -> Finding | None:
     elif measured is not None:
         what, why = "measured", "the loss is NaN or infinite at every point tried around it"
         first, value, count = measured
+        theta = float(block.parameter.read().reshape(-1)[first])
+        if not math.isfinite(theta):
+            why = f"the parameter itself is {theta} there, and cannot be moved"
     else:
         return None
     name, size = block.parameter.name, block.claimed.size

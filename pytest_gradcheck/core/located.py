@@ -145,8 +145,9 @@ def _of_pattern(pattern: Pattern, names: Sequence[str]) -> Finding:
     c = pattern.constant
     if pattern.of == "parameter":
         what = f"claimed - measured = {c:.6g} * parameter"
-    elif abs(1 - c) < ZERO:
-        what = "a gradient is claimed where the measured one is zero"
+    elif abs(1 - c) < max(ZERO, pattern.uncertainty):
+        bar = f" (± {pattern.uncertainty:.0e} of it)" if pattern.uncertainty > ZERO else ""
+        what = f"a gradient is claimed where the measured one is zero{bar}"
     else:
         what = f"the claimed gradient is {1 / (1 - c):.6g} times the measured one"
     return Finding(

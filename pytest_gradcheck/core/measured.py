@@ -129,6 +129,12 @@ class Measured:
         return float(np.linalg.norm(self.numeric))
 
     @property
+    def vanishes(self) -> bool:
+        """Whether the claim is wrong, and zero is not."""
+        zero_fits = np.all(np.abs(self.numeric) <= self.uncertainty)
+        return bool(zero_fits) and self.error_limits()[0] > 0
+
+    @property
     def coarsest(self) -> float:
         """The largest error bar of an entry."""
         return float(np.max(self.uncertainty, initial=0.0))

@@ -27,6 +27,8 @@ from .state import State
 JITTER = 1e-8
 """Two losses at the same point may differ by this, relatively, and count as noisy: summation order
 in threads, a solver that starts where it stopped.  More is another function each time."""
+SQUARED = 1e-145, 1e145
+"""Sizes between which squares stay far from underflow and overflow."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,14 @@ class Point:
 def inspect_point(problem: Problem, settings: Settings, state: State, saved: Saved) -> Point:
     """Loss and gradient at the point, with random generators held if that is asked or needed."""
     point = _look(problem, state, saved, hold=settings.freeze_rng == "on")
-    if point.deterministic:
-        return point
+    _require_range(point)
     drawn = state.moved_generators()
+    if point.deterministic:
+        if point.held or settings.freeze_rng != "auto" or point.jitter > 0 or not drawn:
+            return point
+        drawn = state.drawn_by(point.loss.strict)  # twice the same by chance (two masks), perhaps
+        if not drawn:
+            return point
     moved = [name for name in state.moved() if name not in drawn]
     if settings.freeze_rng == "auto" and drawn:
         held = _look(problem, state, saved, hold=True)
@@ -85,6 +92,20 @@ def inspect_point(problem: Problem, settings: Settings, state: State, saved: Sav
             held.loss.evaluations += point.loss.evaluations
             return replace(held, drawn=tuple(drawn))
     raise SubjectError(_nondeterministic(point, drawn, moved, settings))
+
+
+def _require_range(point: Point) -> None:
+    """Refuse what has no norm, as its squares vanish or overflow; an optimum, however near, has."""
+    slope = max((float(np.max(np.abs(g), initial=0.0)) for g in point.claims), default=0.0)
+    size, (small, large) = max(abs(point.base), slope), SQUARED
+    vanishes = slope > 0 and size < small < abs(point.base) / slope
+    if math.isfinite(size) and (size > large or vanishes):
+        what = "the gradient" if slope == size else "the loss"
+        raise SubjectError(
+            f"{what} is as {'small' if vanishes else 'large'} as {size:.0e}: its square leaves the"
+            " range of floating-point numbers. Scale the loss (the logarithm of a likelihood, a"
+            " mean for a sum), or check where it is of another size"
+        )
 
 
 def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:

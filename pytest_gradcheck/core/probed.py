@@ -73,6 +73,8 @@ class Probed:
         Where it is wrong throughout.
     told : bool
         Whether what is wrong in it was found and told as a whole.
+    vanishes : bool
+        Whether the claim is wrong, and zero is not.
     """
 
     parameter: Parameter
@@ -88,6 +90,7 @@ class Probed:
     numeric: float = 0.0
     undecided: bool = False
     told: bool = False
+    vanishes: bool = False
     slopes: Slopes | None = None
     dense: list[Region] = field(default_factory=list)
 

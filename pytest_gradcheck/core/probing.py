@@ -98,7 +98,8 @@ class Probing:
     ) -> None:
         self.confidence, self.tol, self.warn, self.fail = confidence, tol, warn, fail
         self.limit = math.inf if limit is None else limit
-        self.kinked, self.unlocated, self.sharpest = False, 0.0, 0.0
+        self.kinked, self.sharpest = False, 0.0
+        self.unlocated: list[tuple[frozenset[str], float]] = []
         self.findings: list[Finding] = []
         norms = [float(np.linalg.norm(g)) if np.all(np.isfinite(g)) else 0.0 for g in claims]
         whole = math.hypot(*norms)
@@ -320,5 +321,19 @@ class Probing:
             true = float(np.sqrt(np.mean(wrong.slopes**2))) / block.weight
             block.numeric = math.hypot(float(np.linalg.norm(outside)), true)
         if not certificate.clean:
-            self.unlocated = max(self.unlocated, certificate.least(self.confidence))
+            names = frozenset(self.blocks[region.block].parameter.name for region in group)
+            self.unlocated.append((names, certificate.least(self.confidence)))
+        if len(group) == 1:
+            block = self.blocks[group[0].block]
+            is_wrong = not (certificate.clean and block.untouched)
+            block.vanishes = is_wrong and _fits_zero(block, certificate)
         self.findings += found.findings(self.prober.parameters)
+
+
+def _fits_zero(block: Probed, certificate: Certificate) -> bool:
+    """Whether all that was measured of a block, probed by itself, may be zero."""
+    if block.slopes is not None:
+        return bool(np.all(np.abs(block.slopes.values) <= block.slopes.bars))
+    return not block.dense and all(
+        abs(reading.value) <= reading.bar for reading in certificate.readings.values()
+    )

@@ -11,8 +11,12 @@ from .line import Line, uphill
 from .measured import Evidence
 from .point import Point
 
-REACH = (1e-3, 0.1, 1.0)
-"""How far a parameter is moved, relative to its size, before it is said not to reach the loss."""
+REACH = (1e-3, 0.1, 1.0, 1e4)
+"""How far a parameter is moved, relative to its size, before it is said not to reach the loss.
+
+The last is for a bias in front of a normalisation, which the loss reads and does not depend on: far
+enough off, its rounding shows.
+"""
 
 
 def require_reach(blocks: Sequence[Evidence], unmoved: Iterable[int], point: Point) -> None:

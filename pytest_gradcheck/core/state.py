@@ -177,6 +177,16 @@ class State:
             if not _same_state(state_of(generator), state)
         ]
 
+    def drawn_by(self, call: Callable[[], Any]) -> list[str]:
+        """Names of the random generators that a call draws from, without those it seeds itself."""
+        before = [state_of(generator) for _, generator, _ in self._generators]
+        call()
+        return [
+            name
+            for (name, generator, _), state in zip(self._generators, before, strict=True)
+            if not _same_state(state_of(generator), state)
+        ]
+
     def _moved(self) -> Iterator[str]:
         for name, owner, before in self._attributes:
             now = attributes(owner)

@@ -17,6 +17,8 @@ AXES = 4
 """Number of axes up to which all their permutations and reversals are tried."""
 NEAR = 4
 """Shifts that are always tried, in either direction; besides, parts of an axis."""
+NEAREST = 0.5
+"""Relative distance to the measured gradient from which another is not that one."""
 PARTS = (2, 3, 4)
 """Parts of an axis that may be shifted or exchanged: gates, heads, real and imaginary parts."""
 
@@ -37,7 +39,7 @@ def layout(scene: Scene) -> Iterator[Finding]:
     for e in scene.open:
         if e.claimed.size > 1 and np.ptp(e.claimed) > 0 and len(e.shape) <= AXES:
             for candidate in _candidates(e):
-                if e.admits(candidate.gradient):
+                if e.admits(candidate.gradient) and _is_near(e, candidate.gradient):
                     key = candidate.name, candidate.how, candidate.hint
                     groups.setdefault(key, []).append((e, candidate.gradient))
                     break
@@ -50,6 +52,12 @@ def layout(scene: Scene) -> Iterator[Finding]:
             f"the gradient of {listed(members)} is the measured one {how}{then}. {hint}",
             {"how": how},
         )
+
+
+def _is_near(e: Evidence, gradient: Array) -> bool:
+    """Whether a gradient is the measured one, and not just within error bars as wide as it is."""
+    distance = agreement([e], [gradient])
+    return distance is None or distance < NEAREST
 
 
 def _candidates(e: Evidence) -> Iterator[Rearranged]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..core.measured import norm
 from ..core.result import Finding
-from .evidence import Evidence, Fit
+from .evidence import LEEWAY, Evidence, Fit
 from .penalty import SHARP
 from .scale import known_factors
 from .scene import Scene, listed, where
 
 FEW = 3
 """Measurements that must confirm the penalty's constant: the factor is tried, not fitted."""
+SEEN = 100 * LEEWAY
+"""Part of the claim that must be the data's: any factor of it is within the leeway of a fit."""
 
 
 def data_alone(scene: Scene) -> Iterator[Finding]:
@@ -43,7 +46,8 @@ def _fit(e: Evidence, factor: float) -> Fit | None:
     fit = e.fit(e.theta, (1 - 1 / factor) * e.claimed)
     if fit is None or fit.confirmed < FEW or fit.uncertainty > SHARP * abs(fit.constant):
         return None
-    return fit
+    penalty = fit.constant / (1 / factor - 1) * e.theta
+    return fit if norm(e.claimed - penalty) > SEEN * norm(e.claimed) else None
 
 
 def _finding(

@@ -13,6 +13,8 @@ from .scene import Scene, Shared, listed, shared, where, with_gradient
 
 SHARP = 1e-3
 """Relative uncertainty up to which a constant is worth saying."""
+UNCERTAIN = 3
+"""Uncertainties of a constant within which it is another."""
 
 
 def l2(scene: Scene) -> Iterator[Finding]:
@@ -41,6 +43,11 @@ def _finding(
         else f"a penalty {term} that the loss does not have here, one counted twice, or λ too large"
         f" ({slips})"
     )
+    if name == "l2" and all(_is_orthogonal(e, group) for e in group.members):
+        said += (
+            "; or θ is normalised in the loss, to which the measured gradient is orthogonal, and on"
+            " the way back the projection is missing: g - θ (θ·g) / ‖θ‖²"
+        )
     return Finding(
         f"{name}-{kind}",
         where(group.members),
@@ -49,6 +56,13 @@ def _finding(
         f" {said}",
         {"constant": c, "uncertainty": group.uncertainty, "residual": group.residual},
     )
+
+
+def _is_orthogonal(e: Evidence, group: Shared) -> bool:
+    """Whether the true gradient is orthogonal to the parameter, as where the loss normalises it."""
+    square = float(e.theta @ e.theta)
+    along = float(e.theta @ e.claimed) - group.constant * square
+    return abs(along) <= UNCERTAIN * group.uncertainty * square
 
 
 def _concerned(scene: Scene, group: Shared) -> str:

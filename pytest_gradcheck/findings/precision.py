@@ -121,12 +121,13 @@ def in_use(claims: Sequence[Array], bits: int) -> bool:
 
 def _within(e: Evidence, bits: int) -> bool:
     """Whether no entry is off by more than its rounding, and sums of such."""
-    if e.numeric is None:
-        size = e.error_in(2.0**-bits)
+    size = e.error_in(2.0**-bits)
+    if e.numeric is None or size is None:
         return size is not None and size <= 1
     typical = norm(e.numeric) / np.sqrt(e.numeric.size)
     limit = 2.0**-bits * (np.abs(e.numeric) + typical)
-    return bool(np.all(np.abs(e.claimed - e.numeric) <= ULPS * limit))
+    is_near = np.all(np.abs(e.claimed - e.numeric) <= ULPS * limit)
+    return bool(is_near) and size <= ULPS  # which a wide error bar does not say
 
 
 def _looks_like_rounding(members: Sequence[Evidence]) -> bool:

@@ -13,6 +13,8 @@ SHARP = 1e-3
 """Relative uncertainty up to which a factor is worth saying."""
 NAMED = 1e-5
 """A factor within this of a number, relatively, is that number."""
+CHANCE = 0.05
+"""Within this of a whole number is one in ten of all numbers: what is not known better is none."""
 
 
 def sign(scene: Scene) -> Iterator[Finding]:
@@ -89,8 +91,9 @@ def known_factors(sizes: Sequence[Size]) -> list[tuple[float, str, Size | None]]
 
 
 def _anonymous(value: float, close: float) -> str:
-    whole = round(value) if abs(value) >= 1 else round(1 / value)
-    if abs(whole) > 2 and abs((value if abs(value) >= 1 else 1 / value) - whole) <= close:
+    number = value if abs(value) >= 1 else 1 / value
+    whole, off = round(number), close / abs(value) * abs(number)
+    if abs(whole) > 2 and abs(number - whole) <= off < CHANCE:
         part = str(whole) if abs(value) >= 1 else f"1/{whole}"
         if whole > 0 and whole & (whole - 1) == 0:
             return f"{part}, or 2 taken {whole.bit_length() - 1} times, once for each layer above"

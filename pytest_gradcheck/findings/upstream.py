@@ -35,8 +35,9 @@ def upstream(scene: Scene) -> Iterator[Finding]:
         where(wrong),
         f"{some(where(wrong))} are wrong in most entries, {some(where(behind))} behind them"
         f" {'is' if len(behind) == 1 else 'are'} right: on its way back the gradient seems to go"
-        f" wrong just in front of {first.name}. Look at the backward pass of what feeds it (an"
-        " activation, a normalisation) and at the product that hands the gradient on to that",
+        f" wrong just in front of {first.name}, or in a branch beside it. Look at the backward pass"
+        " of what feeds it (an activation, a normalisation), at the product that hands the gradient"
+        " on to that, and at what only the wrong ones go through (the softmax of an attention)",
         {"wrong": len(wrong), "right": len(behind), "in_front_of": first.name},
     )
 
