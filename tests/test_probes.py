@@ -572,3 +572,21 @@ def test_a_column_claimed_that_the_loss_does_not_read_is_told_so():
     assert regions(result) == ["W1[4, :]"]
     finding = next(f for f in result.findings if f.name == "wrong-region")
     assert "a gradient is claimed where the measured one is zero" in finding.message
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_sizes_from_1e_minus_6_to_1e6_in_one_array(factor: float) -> None:
+    rng = np.random.default_rng(2)
+    size = np.array([1e-6, 1.0, 1e6])
+    A, y = rng.normal(size=(12, 3)), rng.normal(size=12)
+
+    def loss(p: np.ndarray) -> float:
+        return float(np.sum(np.tanh(A @ (p / size) - y) ** 2))
+
+    def grads(p: np.ndarray) -> np.ndarray:
+        t = np.tanh(A @ (p / size) - y)
+        return A.T @ (2 * t * (1 - t**2)) / size * np.array([factor, 1.0, 1.0])
+
+    result = check(loss=loss, grads=grads, params=rng.normal(size=3) * size, mode="probe")
+    assert result.status == ("pass" if factor == 1.0 else "fail")
+    assert [entry.index for entry in result.worst] == ([] if factor == 1.0 else [(0,)])

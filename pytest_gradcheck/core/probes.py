@@ -12,8 +12,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from .belief import Belief
-from .differences import DROWNED, Derivative, fitted, verdict
+from .differences import DROWNED, Derivative, agrees_at, fitted, verdict
 from .direction import Direction
 from .ladder import FINEST, RATIO, SIGMAS, Estimate, Ladder, Sample
 from .line import Axis, shortest
@@ -35,6 +37,8 @@ GAIN = 0.8
 LONG = 1e-5
 """Steps shorter than this, relative to the parameters, are forced by kinks, not by noise, and more
 points on longer ones would not help."""
+MIXED = 1e-3
+"""Size of the entries that make up a gradient, beside that of all, from which steps are theirs."""
 STRIDE = 2
 """How much further down the next two steps are, where many kinks lie within the last one."""
 
@@ -174,6 +178,9 @@ class Prober:
         axis, longest = Axis(self.loss, self.parameters[block], i, theta), max(abs(theta), scale)
         ladder = self._ladder(axis.sample, self.first_alone, longest, FINEST)
         found = _measure(ladder, target, math.inf, far=self.first_alone == FIRST_STEP)
+        if 0 < abs(theta) < found.step and not agrees_at(ladder, FIRST_STEP * abs(theta), found):
+            ladder = self._ladder(axis.sample, FIRST_STEP, abs(theta), FINEST)
+            return _measure(ladder, target, math.inf, far=True)
         self.first_alone = self._learnt(ladder, longest, self.first_alone)
         return found
 
@@ -191,6 +198,21 @@ class Prober:
     def _least(self, regions: Sequence[Region]) -> float:
         """The shortest step along these regions, as a part of the longest."""
         return max(FINEST, shortest([self.parameters[region.block] for region in regions]))
+
+    def look_closer(self, regions: Sequence[Region]) -> bool:
+        """Take shorter steps where small entries make up the gradient; whether there are any.
+
+        Sizes of 1e-6 and of 1e6 in one array, say, where what is short for the one is far beyond
+        what the loss varies on for the other.
+        """
+        found = False
+        for region in regions:
+            own = _size_that_matters(self.origin[region.block], self.belief.claimed[region.block])
+            if own < MIXED * self.scale[region.block]:
+                self.scale[region.block], found = own, True
+        if found:
+            self.first = self.first_alone = FIRST_STEP
+        return found
 
     def expected(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> float:
         """The same derivative as the believed gradient has it."""
@@ -244,6 +266,16 @@ class Prober:
 
     def _longest(self, regions: Sequence[Region]) -> float:
         return min(self.reach(region.block) for region in regions)
+
+
+def _size_that_matters(theta: Array, gradient: Array) -> float:
+    """Size of entries above which half of a gradient lies, in the sense of its sum of squares."""
+    order = np.argsort(np.abs(theta))
+    order = order[theta[order] != 0]
+    below = np.cumsum(gradient[order] ** 2)
+    if not (below.size and below[-1] > 0):
+        return math.inf
+    return float(abs(theta[order[np.searchsorted(below, below[-1] / 2)]]))
 
 
 def _measure(ladder: Ladder, target: float, enough: float, *, far: bool) -> Derivative:

@@ -127,16 +127,18 @@ class Probing:
         self.target = tol / SHARP
         self.probes = probes_for(confidence)
         self.enough = NOISY * warn * 2 / spread(MOST * self.probes, confidence)
-        self._rows = itertools.count()
-        regions = [Region.whole(i, p.shape) for i, p in enumerate(parameters) if p.size]
-        noise = self.prober.measure_noise(regions, next(self._rows))
-        self.prober.noise = max(jitter, noise)
+        self._rows, self.jitter = itertools.count(), jitter
+        self._measure_noise([Region.whole(i, p.shape) for i, p in enumerate(parameters) if p.size])
 
     def run(self) -> list[Probed]:
         for group in self._groups():
             self._examine(group)
         self.prober.settle()
         return self.blocks
+
+    def _measure_noise(self, regions: Sequence[Region]) -> None:
+        noise = self.prober.measure_noise(regions, next(self._rows))
+        self.prober.noise = max(self.jitter, noise)
 
     def _groups(self) -> list[tuple[Region, ...]]:
         """Blocks that are probed together: those to which the loss is about equally sensitive."""
@@ -162,6 +164,9 @@ class Probing:
         self.sharpest = 0.0
         search = Search(self.prober, target=self.target, rows=self._rows, rng=self.rng)
         certificate = self._certify(group, search.found)
+        if not certificate.clean and self.prober.look_closer(group):
+            self._measure_noise(group)
+            certificate = self._certify(group, search.found)
         budget = SEARCH if certificate.typical / 2 > self.tol else LITTLE
         limit = min(self.limit, self.prober.loss.evaluations + budget)
         for _ in range(ROUNDS):
