@@ -97,6 +97,7 @@ ALLOWABLE = (
     "unprobed",
     "kink",
     "tied",
+    "padding",
     "nondeterministic",
     "near-zero-parameters",
     "vanishing",

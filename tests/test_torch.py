@@ -527,6 +527,34 @@ def test_tied_weights_are_moved_once(how: str, dtype: Any) -> None:
     assert found(result, "tied").where == ("encode.weight", "decode.weight")
 
 
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_row_of_padding_is_left_out_as_documented(dtype: Any, mode: str) -> None:
+    embedding = nn.Embedding(7, 3, padding_idx=2, dtype=dtype)
+    with torch.no_grad():
+        embedding.weight[2] += 0.5  # it counts in the loss, as far as PyTorch's gradient knows
+    before = embedding.weight.detach().clone()
+    for factor, status in ((1.0, "pass"), (1.5, "fail")):
+        net = seq(embedding, Gain(factor).to(dtype), nn.Flatten(), nn.Linear(12, 2, dtype=dtype))
+        words = torch.tensor([[2, 1, 3], [3, 2, 1]])
+        result = checked(net, words, mode=mode, points=1, allow=["coarse", "zero-gradient"])
+        assert result.status == status
+        assert found(result, "padding").evidence == {"row": 2}
+        assert torch.equal(embedding.weight, before)
+
+
+def test_row_of_padding_with_a_penalty_is_moved() -> None:
+    embedding = nn.Embedding(4, 3, padding_idx=0, dtype=torch.float64)
+    torch.nn.init.normal_(embedding.weight)
+
+    def loss(out: Any) -> Any:
+        return out.sin().sum() + (embedding.weight**2).sum()
+
+    result = checked(embedding, torch.tensor([1, 2, 3]), loss=loss)
+    assert result.status == "pass"
+    assert "padding" not in {finding.name for finding in result.findings}
+
+
 def test_other_overlap_is_refused() -> None:
     with pytest.raises(SubjectError, match=r"encode\.weight and decode\.weight overlap"):
         checked(Tied("part"), torch.randn(4, 3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,38 +24,44 @@ from .state import State
 from .textbook import textbook
 
 
+class Outcome(NamedTuple):
+    """The gradient as measured; were kinks of the loss met, and did evaluations run out?"""
+
+    blocks: list[Measured]
+    kinked: bool = False
+    ended: bool = False
+
+
 def by_entry(
     problem: Problem, point: Point, settings: Settings, state: State, saved: Saved, seed: int
-) -> list[Measured]:
+) -> Outcome:
     """The gradient as measured: in float64 where possible, at a second point where needed."""
     asked = point.loss
     moved, point = in_float64(problem, point, settings, state)
     saved.watch(moved.parameters)
     point.loss.many = strategy(problem, moved, point, settings)
-    blocks, kinked = _measure(moved, point, settings, seed)
+    found = _measure(moved, point, settings, seed)
+    blocks = found.blocks
     unmoved = [i for i, b in enumerate(blocks) if b.claimed.any() and not b.numeric.any()]
     require_reach(blocks, unmoved, point)
     doubted = [
         i for i, block in enumerate(blocks) if not (block.negligible or is_settled(block, settings))
     ]
-    if kinked and doubted:
+    if found.kinked and doubted:
 
         def measure(claims: list[Array]) -> Sequence[Measured]:
             there = replace(point, base=point.loss(), claims=claims)
             if not math.isfinite(there.base):
                 return unmeasured(moved.parameters, claims)
             there.loss.many = strategy(problem, moved, there, settings, elsewhere=True)
-            return _measure(moved, there, settings, seed)[0]
+            return _measure(moved, there, settings, seed).blocks
 
         give_up_where_kinks_crowd(blocks, doubted, problem, moved, saved, measure, settings, seed)
     asked.evaluations = point.loss.evaluations
-    return blocks
+    return found
 
 
-def _measure(
-    problem: Problem, point: Point, settings: Settings, seed: int
-) -> tuple[list[Measured], bool]:
-    """The gradient as measured, and whether kinks of the loss were met on the way."""
+def _measure(problem: Problem, point: Point, settings: Settings, seed: int) -> Outcome:
     loss, sides = point.loss, 1 if settings.scheme == "forward" else 2
     loss.expected = loss.evaluations + sides * sum(p.size for p in problem.parameters) + POINTS
     if not settings.refine or settings.scheme == "forward":
@@ -66,7 +73,7 @@ def _measure(
             eps=settings.eps,
             scheme=settings.scheme,
         )
-        return plain, False
+        return Outcome(plain)
     measurement = Measurement(
         problem,
         point.loss,
@@ -86,7 +93,7 @@ def _measure(
     for i, block in enumerate(blocks):
         if block.vanishes and (point.may_be_zero(i) or nearby.scatters(i)):
             block.cancel()
-    return blocks, measurement.kinked
+    return Outcome(blocks, measurement.kinked, measurement.ended)
 
 
 def unmeasured(parameters: Sequence[Parameter], claims: Sequence[Array]) -> list[Measured]:

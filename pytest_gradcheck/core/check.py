@@ -77,15 +77,15 @@ def run_check(
                 blocks = unmeasured(problem.parameters, point.claims)
                 findings.append(_loss_not_finite(point.base))
             elif mode == "probe":
-                blocks, found = by_probe(problem, point, settings, state, saved, seed)
-                names = {finding.name for finding in found}
+                blocks, told = by_probe(problem, point, settings, state, saved, seed)
+                names = {finding.name for finding in told}
                 at_point = point_findings(blocks, settings, ended="search-ended" in names)
                 failed = "unlocated" in names
-                findings += [*found, *(f for f in at_point if not (failed and f.name in NOISY))]
+                findings += [*told, *(f for f in at_point if not (failed and f.name in NOISY))]
             else:
-                blocks = by_entry(problem, point, settings, state, saved, seed)
-                limit = settings.max_evaluations or math.inf
-                findings += point_findings(blocks, settings, ended=point.loss.evaluations >= limit)
+                found = by_entry(problem, point, settings, state, saved, seed)
+                blocks = found.blocks
+                findings += point_findings(blocks, settings, ended=found.ended)
             saved.require_unchanged("the loss")
             judged = [judge_block(block, settings) for block in blocks]
             worst = worst_entries(blocks, settings.worst)

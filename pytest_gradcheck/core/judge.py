@@ -111,7 +111,7 @@ def point_findings(
             continue
         finding = _not_finite(block) or _untested(block)
         if finding is None and _is_unmeasurable(block, settings):
-            finding = _too_small(block)
+            finding = None if ended else _too_small(block)
             if finding is None:
                 coarse.append(block)
         elif finding is None:

@@ -33,7 +33,7 @@ from .problem import Problem
 from .rungs import DECIDED
 
 BUDGET, BUDGET_PER_ENTRY = 50_000, 20
-"""Evaluations after which no further entry climbs: a loss that needs more is not measurable."""
+"""Evaluations after which no further entry climbs, where `max_evaluations` does not say."""
 FEW = 3
 """Size of a block up to which its entries climb rather than random directions are asked."""
 SHARPER = (1.0, 0.5)
@@ -85,7 +85,7 @@ class Measurement:
         rng: np.random.Generator,
     ) -> None:
         self.loss, self.base, self.eps, self.rounding = loss, base, eps, rounding
-        self.limit = math.inf if limit is None else limit
+        self.limit = limit
         self.tol, self.warn, self.rng, self.budget = tol, warn, rng, 0.0
         self.parameters = list(problem.parameters)
         self.origin = [p.read() for p in self.parameters]
@@ -116,10 +116,15 @@ class Measurement:
         """Whether kinks of the loss were met."""
         return self.ladders.kinked or self.directions.kinked
 
+    @property
+    def ended(self) -> bool:
+        """Whether it ended because no evaluations were left."""
+        return not self._affordable
+
     def run(self) -> list[Measured]:
         size = sum(block.claimed.size for block in self.blocks)
         ample = self.loss.evaluations + max(BUDGET, BUDGET_PER_ENTRY * size)
-        self.budget = min(ample, self.limit)
+        self.budget = ample if self.limit is None else self.limit
         for i in range(len(self.blocks)):
             self._settle(i)
         tested = [i for i, block in enumerate(self.blocks) if block.is_finite]

@@ -195,6 +195,14 @@ class Call:
             for table, key, tensor in before:
                 table[key] = tensor
 
+    def padding(self) -> Iterator[tuple[int, int]]:
+        """Which of the tensors are the weights of an embedding with a row of padding, and which."""
+        places = {id(tensor): k for k, tensor in enumerate(self.tensors)}
+        for owner in () if self.module is None else self.module.modules():
+            row = getattr(owner, "padding_idx", None)
+            if isinstance(row, int) and id(getattr(owner, "weight", None)) in places:
+                yield places[id(owner.weight)], row
+
     @property
     def title(self) -> str:
         if self.module is self.function:

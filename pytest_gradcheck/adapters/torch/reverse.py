@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,19 +71,21 @@ class Reverse:
         self.weighed = Weighed(call, self.around.draws, settings.before_each)
         self.moved = Tensors(call.names, call.tensors)
         self._own: Saved = []
+        self._padding: list[tuple[int, int, Any]] = []
         self.tensors, self._is_wide = call.tensors, False
         self._faithful: list[bool] | None = None
         if settings.float64 and any(t.dtype in NARROW for t in call.tensors):
             self._widen()
 
     def problem(self) -> Problem:
+        self._notes = self._tied()
         return TorchProblem(
             parameters=self.moved.parameters,
             loss=after(self._value, self._before_each),
             grads=self.grads,
             roots=self.roots,
             put_back=self._put_back,
-            notes=self._tied(),
+            notes=self._notes,
             title=self.call.title,
             losses=self._batched(),
             source=self,
@@ -92,6 +94,8 @@ class Reverse:
     def _batched(self) -> Batched | None:
         """The loss at many points, if code and numbers allow it."""
         if self.moved.ties or self._settings.mode == "probe" or self._before_each is not None:
+            return None
+        if any(self.call.padding()):
             return None
         batched = Batched(self.weighed, self.moved, wide=self._is_wide)
         with self._undone():
@@ -110,7 +114,38 @@ class Reverse:
         return self.tensors if self._is_wide else None
 
     def _value(self) -> float:
-        return self.weighed.value(self._substitutes, wide=self._is_wide)
+        with self._padding_as_it_was() if self._padding else nullcontext():
+            return self.weighed.value(self._substitutes, wide=self._is_wide)
+
+    @contextmanager
+    def _padding_as_it_was(self) -> Iterator[None]:
+        """Rows of padding where they stood at first: autograd leaves them out, whatever they do."""
+        rows = [self.tensors[k].data[row] for k, row, _ in self._padding]
+        moved = [row.clone() for row in rows]
+        try:
+            for row, (_, _, first) in zip(rows, self._padding, strict=True):
+                row.copy_(first)
+            yield
+        finally:
+            for row, values in zip(rows, moved, strict=True):
+                row.copy_(values)
+
+    def _find_padding(self, claims: Arrays) -> None:
+        """Hold the rows of padding whose gradient is left out: not where a penalty is on them."""
+        names = [p.name for p in self.moved.parameters]
+        for k, row in self.call.padding():
+            name, tensor = self.call.names[k], self.tensors[k].detach()
+            if name in names and not claims[names.index(name)].reshape(tensor.shape)[row].any():
+                self._padding.append((k, row, tensor[row].clone()))
+                self._notes.append(
+                    Finding(
+                        "padding",
+                        (name,),
+                        f"{name}[{row}] is padding (padding_idx): its gradient is left out, as"
+                        " PyTorch documents, whatever the loss makes of it; it was held fixed",
+                        {"row": row},
+                    )
+                )
 
     def _tied(self) -> list[Finding]:
         groups = [names for names in self.call.aliases if len(names) > 1] + self.moved.ties
@@ -126,8 +161,15 @@ class Reverse:
 
     def grads(self) -> Arrays:
         """What autograd claims where the parameters stand."""
-        again = self.weighed.replay()
         first = self._faithful is None
+        with self._padding_as_it_was() if self._padding else nullcontext():
+            claims = self._claims(first)
+        if first:
+            self._find_padding(claims)
+        return claims
+
+    def _claims(self, first: bool) -> Arrays:
+        again = self.weighed.replay()
         if first:  # not at displaced points
             again()
             require_sound_backward(self.weighed, self._settings)
