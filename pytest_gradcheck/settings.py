@@ -62,7 +62,7 @@ class Settings:
         Seed of the random directions; None takes it from the test's name.
     freeze_rng : {"auto", "on", "off"}
         Whether random generators are put back to the same state before every evaluation; "auto"
-        does so when the loss turns out not to be deterministic.
+        does so when the loss turns out not to be deterministic, or to draw from them.
     worst : int
         Number of entries listed in reports.
     allow : tuple of str
