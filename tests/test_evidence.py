@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_gradcheck.core.belief import Belief
 from pytest_gradcheck.core.differences import Derivative
 from pytest_gradcheck.core.judge import (
     Interval,
@@ -17,9 +18,19 @@ from pytest_gradcheck.core.judge import (
     point_findings,
     worst_entries,
 )
-from pytest_gradcheck.core.measured import Measured, Single, norm, norm_bound, rms, scale_of
+from pytest_gradcheck.core.measured import (
+    COMMON,
+    OWN,
+    Measured,
+    Single,
+    norm,
+    norm_bound,
+    rms,
+    scale_of,
+)
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.probed import Probed
+from pytest_gradcheck.core.region import Region
 from pytest_gradcheck.core.view import View, views_of
 from pytest_gradcheck.settings import merge
 
@@ -388,6 +399,54 @@ class TestProbed:
         error, bar = self.of({1: (2.5, 0.1)}, least=1.0).errors(slice(0, 2))
         assert error.tolist() == [0.0, 0.5]
         assert math.isnan(bar[0]) and bar[1] == 0.1
+
+
+class TestBelief:
+    """The gradient as corrected, and how far readings of it may be off."""
+
+    row = Region.whole(0, (2, 3)).narrowed(0, 0, 1)
+    vector = Region.whole(1, (2,))
+
+    @staticmethod
+    def of(rounding: float = 1e-16) -> Belief:
+        claims = [np.array([3.0, 0.0, 4.0, 0.0, 0.0, 12.0]), np.array([6.0, 8.0])]
+        return Belief(claims, [rounding, 2 * rounding], [1 / 13, 1 / 10])
+
+    def test_a_correction_leaves_the_claim_as_it_is(self) -> None:
+        belief = self.of()
+        assert belief.corrections == 0
+        for count in (1, 2):
+            belief.correct(self.row, np.array([[1.0, 2.0, 3.0]]), 0.1)
+            assert belief.corrections == count
+        assert belief.gradient[0].tolist() == [5.0, 4.0, 10.0, 0.0, 0.0, 12.0]
+        assert belief.claimed[0].tolist() == [3.0, 0.0, 4.0, 0.0, 0.0, 12.0]
+        assert belief.gradient[1] is belief.claimed[1]
+
+    def test_a_reading_is_in_doubt_by_what_was_corrected_in_it(self) -> None:
+        belief, error = self.of(), 0.1
+        belief.correct(self.row, 1.0, error)
+        doubt = belief.doubt([self.row])
+        largest = math.sqrt(3) * error / 13  # that a weight makes of it
+        assert largest <= doubt <= 1.5 * largest
+        assert belief.doubt([Region.whole(0, (2, 3)), self.vector]) == pytest.approx(doubt)
+        third = doubt / math.sqrt(3)  # spread evenly, so much of it is in a third of the entries
+        assert belief.doubt([self.row.narrowed(1, 2, 3)]) == pytest.approx(third)
+        assert belief.doubt([self.vector]) == 0
+        belief.correct(self.vector, 1.0, 2 * error)
+        both = math.hypot(doubt, 2 * doubt * 13 / 10)
+        assert belief.doubt([self.row, self.vector]) == pytest.approx(both)
+
+    def test_rounding_of_a_fine_claim_is_that_of_typical_entries(self) -> None:
+        bar = 1e-16 * (OWN + COMMON) * math.sqrt(0.5)
+        assert self.of().rounding_bar([self.row]) == pytest.approx(bar)
+        assert self.of().rounding_bar([self.vector]) == pytest.approx(2e-16 * (OWN + COMMON))
+
+    def test_rounding_of_a_coarse_claim_is_that_of_the_entries_themselves(self) -> None:
+        row = 1e-7 * (OWN * 5 / 13 + COMMON * math.sqrt(0.5))
+        vector = 2e-7 * (OWN + COMMON)
+        assert self.of(1e-7).rounding_bar([self.row]) == pytest.approx(row)
+        both = self.of(1e-7).rounding_bar([self.row, self.vector])
+        assert both == pytest.approx(math.hypot(row, vector))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -11,6 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_gradcheck import SettingsError, SubjectError, check
+from pytest_gradcheck.core.atoms import CANDIDATES, SLACK, Readings, entries, pattern
+from pytest_gradcheck.core.belief import Belief
+from pytest_gradcheck.core.loss import Loss
+from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.probes import Prober
+from pytest_gradcheck.core.region import Region
 from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length, probes_for
 from pytest_gradcheck.report.text import failure
 
@@ -516,6 +522,134 @@ class TestWeights:
         allowed = trials * (1 - confidence) + 5 * math.sqrt(trials * (1 - confidence))
         assert np.sum(lengths < least_length(count, confidence)) <= allowed
         assert np.sum(lengths > greatest_length(count, confidence)) <= allowed
+
+
+class TestExplanations:
+    """Single entries, and multiples of something known, that alone explain a few readings."""
+
+    SHAPES = ((6, 5), (7,), (4, 3), ())
+    BARS = (1e-9, 1e-5, 1e-7)
+
+    def prober(self, shapes=SHAPES):
+        rng = np.random.default_rng(0)
+        self.origin = [rng.normal(size=math.prod(shape)) for shape in shapes]
+        self.claimed = [
+            10.0**i * rng.normal(size=theta.size) for i, theta in enumerate(self.origin)
+        ]
+        weight = [1 / float(np.linalg.norm(g)) for g in self.claimed]
+        parameters = [
+            Parameter(f"p{i}", theta.reshape(shape).copy())
+            for i, (theta, shape) in enumerate(zip(self.origin, shapes, strict=True))
+        ]
+        belief = Belief(self.claimed, [0.0] * len(shapes), weight)
+        loss = Loss(lambda: 0.0)
+        self.regions = [Region.whole(i, shape) for i, shape in enumerate(shapes)]
+        return Prober(parameters, loss, base=0.0, origin=self.origin, belief=belief, seed=5)
+
+    def readings(self, prober, errors, bars=BARS):
+        """What probes read of these errors, by block; off by a part of their error bars."""
+        rows = range(3, 3 + len(bars))
+        read = [
+            sum(
+                prober.weight[i] * UNIT * float(e @ draw(5, row, i, e.size))
+                for i, e in errors.items()
+            )
+            for row in rows
+        ]
+        off = np.resize([1.0, -0.5, -1.0], len(bars))
+        return Readings(rows, np.array(read) + off * bars, np.array(bars))
+
+    def at(self, block, i, error=0.5):
+        return {block: error * np.eye(1, self.claimed[block].size, i)[0] / self.scale(block)}
+
+    def scale(self, block):
+        return 1 / float(np.linalg.norm(self.claimed[block]))
+
+    @pytest.mark.parametrize("bars", [BARS, BARS[::-1], (1e-7, 1e-9, 1e-5)])
+    def test_every_entry_is_found_by_its_readings(self, bars):
+        prober = self.prober()
+        for block, claim in enumerate(self.claimed):
+            for i in range(claim.size):
+                error = self.at(block, i)
+                found = entries(prober, self.regions, self.readings(prober, error, bars))
+                assert [(region.block, j) for region, j, _ in found] == [(block, i)]
+                assert found[0][2] == pytest.approx(error[block][i], rel=1e-6)
+
+    def test_of_a_part_the_position_is_that_in_it(self):
+        prober = self.prober()
+        part = self.regions[0].narrowed(0, 2, 5).narrowed(1, 1, 4)
+        ((region, i, _),) = entries(prober, [part], self.readings(prober, self.at(0, 18)))
+        assert region is part and part.index_of(i) == (3, 3)
+
+    def test_in_a_large_parameter(self):
+        prober = self.prober(((300, 250), (70_000,)))
+        for block, i in ((0, 70_123), (0, 3), (1, 66_000)):
+            found = entries(prober, self.regions, self.readings(prober, self.at(block, i)))
+            assert (block, i) in [(region.block, j) for region, j, _ in found]
+            assert len(found) <= CANDIDATES
+
+    def test_too_many_that_explain_as_well_are_one_more_than_candidates(self):
+        prober = self.prober()
+        readings = self.readings(prober, self.at(0, 3), (1e-3, 0.9, 0.9))
+        assert len(entries(prober, self.regions, readings)) == CANDIDATES + 1
+
+    def test_two_wrong_entries_are_explained_by_none(self):
+        prober = self.prober()
+        both = {0: self.at(0, 3)[0] + self.at(0, 8)[0]}
+        assert not entries(prober, self.regions, self.readings(prober, both))
+        assert pattern(prober, self.regions, self.readings(prober, both)) is None
+
+    def test_what_error_bars_explain_needs_no_other_explanation(self):
+        prober = self.prober()
+        nothing = self.readings(prober, {0: np.zeros(30)})
+        assert not entries(prober, self.regions, nothing)
+        assert pattern(prober, self.regions, nothing) is None
+
+    def test_a_constant_is_known_as_well_as_its_readings(self):
+        products, bars = np.array([2.0, -1.0, 0.5]), np.array([0.1, 0.2, 0.1])
+        for off in ([0.5, -1, 0.2], [1, 1, 1], [-1, 1, 0.0]):
+            readings = Readings(range(3), 3 * products + off * bars, bars)
+            c, uncertainty = readings.explained_by(products)
+            assert abs(c - 3) <= uncertainty <= 0.2
+        x = products / bars
+        assert uncertainty == pytest.approx(SLACK * np.sum(np.abs(x)) / (x @ x))
+        assert Readings(range(3), 3 * products + [0, 0, 0.5], bars).explained_by(products) is None
+        assert Readings(range(3), products, bars).explained_by(np.zeros(3)) is None
+        assert Readings(range(3), 1.4 * bars, bars).explained_by(bars) is None
+        assert Readings(range(3), 1.6 * bars, bars).explained_by(bars) is not None
+
+    @pytest.mark.parametrize("of", ["gradient", "parameter"])
+    @pytest.mark.parametrize("blocks", [(0, 1, 2, 3), (0, 2), (1, 3), (0,), (1,), (2,)])
+    def test_a_multiple_over_some_parameters(self, of, blocks):
+        prober = self.prober()
+        known = self.claimed if of == "gradient" else self.origin
+        errors = {i: 0.1 * known[i] for i in blocks}
+        # so small beside the others' that it takes sharper readings to be told from none
+        bars = (1e-12, 3e-12, 2e-12)
+        found = pattern(prober, self.regions, self.readings(prober, errors, bars))
+        assert found is not None
+        assert sorted(region.block for region in found.regions) == list(blocks)
+        assert all(region.is_whole for region in found.regions)
+        assert found.of == of
+        assert abs(found.constant - 0.1) <= found.uncertainty <= 1e-6
+
+    @pytest.mark.parametrize("of", ["gradient", "parameter"])
+    @pytest.mark.parametrize("shape", [(6, 5), (4, 3, 5)])
+    def test_a_multiple_over_one_slice_of_a_parameter(self, of, shape):
+        prober = self.prober(((7,), shape))
+        whole = self.regions[1]
+        known = (self.claimed if of == "gradient" else self.origin)[1]
+        for part in (whole, whole.narrowed(0, 1, 4)):
+            for axis, (low, high) in enumerate(part.ranges):
+                for i in range(low, high):
+                    slice_ = part.narrowed(axis, i, i + 1)
+                    errors = np.zeros(known.size)
+                    slice_.of(errors)[...] = -0.3 * slice_.of(known)
+                    readings = self.readings(prober, {1: errors}, (1e-9, 1e-7, 1e-8, 1e-8))
+                    found = pattern(prober, [self.regions[0], part], readings)
+                    assert found is not None
+                    assert (found.regions, found.of) == ((slice_,), of)
+                    assert abs(found.constant + 0.3) <= found.uncertainty <= 1e-4
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-9, 1 + 3e-8])

@@ -92,9 +92,28 @@ EXPLAINED: dict[str, dict[str, str]] = {
         (
             "size = np.where(theta == 0, np.max(np.abs(theta), initial=0.0) or 2.0, np.abs(theta))"
         ): "a batch is compared at some place beside the point: any will do",
-        "self.points = max(1, self.points // 5)": (
+        "self.points = max(1, moved.size // 5)": (
             "how much smaller a batch is tried where memory ran out: a cost"
         ),
+        "MEMORY = 65 * 2**20": "the memory that a batch may take has no sharp bound",
+        "ASIDE = (1.0, +0.7)": "a batch is compared at some places beside the point: any will do",
+        "ASIDE = (1.0, 0.7)": "a batch is compared at some places beside the point: any will do",
+        "ASIDE = (1.0, not 0.7)": "the same at one place beside it, and twice at the point",
+        "NARROW = 999.0": "a bound on rounding in another order has no third digit",
+        "moved.append(p.round(theta - t * STEP * size * rng.uniform(0.5, 1.0, theta.size)))": (
+            "the places beside the point, on the other side"
+        ),
+        (
+            "size = np.where(theta == 0, np.max(np.abs(theta), initial= -1.0) or 1.0,"
+            " np.abs(theta))"
+        ): "no magnitude is negative; where there is none, nothing is moved",
+        "rng = np.random.default_rng( 1)": "the same",
+        (
+            "off = np.abs(together - alone) > apart * np.max(np.abs(alone)) + 9 * self.jitter"
+        ): "nine or ten times what two evaluations at one point differ by: as good",
+        (
+            "off = np.abs(together - alone) > apart * np.max(np.abs(alone)) + 11 * self.jitter"
+        ): "eleven or ten times, likewise",
     },
     "core.belief": {
         "DOUBT = 1.0": "doubt of a correction, a thousandth of what is searched for then",
