@@ -12,11 +12,12 @@ import pytest
 from pytest_gradcheck import Result, check
 from pytest_gradcheck.core.certificate import Certificate
 from pytest_gradcheck.core.directions import Directions
+from pytest_gradcheck.core.ladder import SIGMAS
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.measured import Measured
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.region import PIECE, Region, dot, pieces
-from pytest_gradcheck.core.weights import UNIT, draw
+from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length
 
 N = 400
 X = np.random.default_rng(0).normal(size=N)
@@ -110,6 +111,12 @@ def test_of_a_noisy_loss(mode: str, noise: float, factor: float) -> None:
         assert abs(entry.numeric - slope(x)[entry.index[0]]) <= entry.uncertainty
 
 
+def test_of_a_loss_that_is_zero_wherever_it_is_asked() -> None:
+    result = check(loss=lambda x: 0.0, grads=np.zeros_like, params=np.ones(100), mode="exhaustive")
+    assert [finding.name for finding in result.findings] == ["zero-gradient"]
+    assert result.evaluations <= 2 * 100 + AT_THE_POINT
+
+
 def test_of_kinks_in_every_entry() -> None:
     result: Result = check(
         loss=lambda x: float(np.sum(np.abs(x - 1) + x)),
@@ -157,6 +164,25 @@ class TestDirections:
         assert self.bound(1e-3, bar=1e-6)[2].contradicts
         assert not self.bound(1e-3, bar=1e-3)[2].contradicts
 
+    def test_what_entries_on_ladders_leave_open_is_added(self) -> None:
+        def bound(open_: float, seed: int) -> float:
+            rng = np.random.default_rng(seed)
+            parameter = Parameter("x", X[:50].copy())
+            claim = slope(X[:50])
+            claim[:5] += 1.0
+            block = Measured(parameter, claim, slope(X[:50]), np.ones(50), np.zeros(50))
+            block.climbed[30:] = True
+            block.uncertainty[30:] = open_
+            counted = Loss(lambda: loss(parameter.array))
+            directions = Directions(counted, counted(), 1e-15, 1e-5, rng)
+            found = directions.bound([block], [X[:50].copy()], most=1e5)
+            assert found is not None
+            return found.norm / block.weight
+
+        for seed in range(5):
+            narrow, wide = bound(0.0, seed), bound(1e-2, seed)
+            assert narrow + 1e-2 < wide < narrow + 2
+
     @pytest.mark.parametrize("noise", [1e-9, 1e-6])
     def test_average_noise(self, noise: float) -> None:
         covered = [self.bound(noise, noise=noise, seed=seed) for seed in range(2)]
@@ -201,6 +227,18 @@ class TestCertificate:
         assert certificate(0.9, 0.5).least(0.99) == 0
         assert certificate(2.0, 0.5).least(0.99) > certificate(2.0, 1.0).least(0.99) > 0
 
+    def test_bounds_are_those_of_what_the_bars_leave(self) -> None:
+        errors, bars, noise = np.array([3.0, -1.0, 0.1]), np.full(3, 0.5), np.full(3, 0.2)
+        made = Certificate((), {}, errors, bars, noise, 0.7)
+        seen = np.array([3.0, 1.0, 0.1]) + 0.3
+        assert made.most(0.99) == pytest.approx(np.linalg.norm(seen) / least_length(3, 0.99))
+        sure = np.array([1.8, 0.0, 0.0])
+        assert made.least(0.99) == pytest.approx(np.linalg.norm(sure) / greatest_length(3, 0.99))
+        quiet = Certificate((), {}, np.zeros(3), bars, noise)
+        unseen = 0.2 / SIGMAS + 0.3  # noise may have hidden so much
+        assert quiet.most(0.99) == pytest.approx(np.sqrt(3) * unseen / least_length(3, 0.99))
+        assert Certificate((), {}, np.array([0.5]), np.array([0.5]), np.zeros(1)).clean
+
 
 class TestRegion:
     """Rectangles of entries, against what NumPy has in them."""
@@ -233,14 +271,18 @@ class TestRegion:
         common = set(other.of(self.flat).flat) & set(self.part.of(self.flat).flat)
         assert self.part.in_common(other) == other.in_common(self.part) == len(common)
         assert set(self.part.of(self.flat)[self.part.inside(other)].flat) == common
-        apart = self.whole.narrowed(0, 0, 2)
-        assert self.part.in_common(apart) == 0
-        assert self.part.of(self.flat)[self.part.inside(apart)].size == 0
+        for low, high in ((0, 2), (0, 1)):
+            apart = self.whole.narrowed(0, low, high)
+            assert self.part.in_common(apart) == 0
+            assert self.part.of(self.flat)[self.part.inside(apart)].size == 0
+            beyond = self.whole.narrowed(0, 2, 3 + low)
+            assert apart.of(self.flat)[apart.inside(beyond)].size == 0
         assert self.part.in_common(Region.whole(1, (6, 5, 4))) == 0
         assert Region.whole(0, ()).in_common(Region.whole(0, ())) == 1
 
     def test_labels(self) -> None:
         assert self.whole.label("W") == "all of W"
+        assert Region.whole(0, (2,)).label("b") == "all of b"
         assert self.part.label("W") == "W[2:6, :, 1:3]"
         assert self.part.entry_at(0).label("W") == "W[2, 0, 1]"
         assert Region.whole(0, ()).label("s") == Region.whole(0, (1,)).label("s") == "s"

@@ -29,9 +29,10 @@ from pytest_gradcheck.core.measured import (
     scale_of,
 )
 from pytest_gradcheck.core.parameters import Parameter
-from pytest_gradcheck.core.probed import Probed
+from pytest_gradcheck.core.probed import Probed, Slopes
 from pytest_gradcheck.core.region import Region
 from pytest_gradcheck.core.view import View, views_of
+from pytest_gradcheck.core.weights import UNIT, draw
 from pytest_gradcheck.settings import merge
 
 
@@ -219,6 +220,17 @@ class TestVerdict:
         assert entries[0].relative_error == pytest.approx(0.4 / 2.4)
         assert entries[0].uncertainty == 0.1
 
+    def test_of_what_is_no_number_the_first_is_told(self) -> None:
+        claim = [1.0, -math.inf, math.nan, 2.0]
+        (found,) = point_findings([measured(claim, np.ones(4))], self.settings)
+        assert found.name == "not-finite"
+        assert "W[1]: the claimed derivative is -inf (2 of 4 entries)" in found.message
+        numeric = [1.0, 1.0, math.inf, math.nan]
+        (found,) = point_findings([measured(np.ones(4), numeric)], self.settings)
+        assert "W[2]: the measured derivative is inf (2 of 4 entries)" in found.message
+        (found,) = point_findings([measured(math.nan, 1.0, name="s")], self.settings)
+        assert found.message.startswith("s: the claimed derivative is nan (1 of 1")
+
     def test_a_wrong_entry_that_the_norm_hides_is_told(self) -> None:
         claim = np.full(100, 1e3)
         claim[5] = 1e-2
@@ -368,13 +380,15 @@ class TestProbed:
     """What is known of a parameter of which few entries were measured."""
 
     @staticmethod
-    def of(entries: dict[int, tuple[float, float]], **more: Any) -> Probed:
+    def of(
+        entries: dict[int, tuple[float, float]], *, rounding: float = 0.0, **more: Any
+    ) -> Probed:
         claim = np.array([1.0, 2.0, 3.0, 4.0])
         known = {i: Derivative.smooth(value, bar, bar, 1e-3) for i, (value, bar) in entries.items()}
         corrected = claim.copy()
         corrected[list(known)] = [d.value for d in known.values()]
         parameter = Parameter("W", np.ones(4))
-        return Probed(parameter, claim, corrected, 0.1, 0.0, entries=known, **more)
+        return Probed(parameter, claim, corrected, 0.1, rounding, entries=known, **more)
 
     def test_worst_are_furthest_beyond_their_bars_then_furthest_off(self) -> None:
         block = self.of({0: (1.1, 0.5), 1: (2.5, 0.1), 2: (3.3, 0.5), 3: (4.2, 0.1)})
@@ -399,6 +413,46 @@ class TestProbed:
         error, bar = self.of({1: (2.5, 0.1)}, least=1.0).errors(slice(0, 2))
         assert error.tolist() == [0.0, 0.5]
         assert math.isnan(bar[0]) and bar[1] == 0.1
+
+    def test_rounding_of_a_claim_is_of_the_entry_and_of_typical_ones(self) -> None:
+        block = self.of({1: (2.0, 0.1)}, rounding=1e-3)
+        typical = math.sqrt((1 + 4 + 9 + 16) / 4)
+        expected = [1e-3 * (OWN * claim + COMMON * typical) for claim in (1, 2, 3, 4)]
+        assert block.rounding(block.claimed) == pytest.approx(expected)
+        assert block.worst(1)[0].bar == pytest.approx(0.1 + expected[1])
+        alone = Probed(Parameter("s", np.ones(1)), np.array([-3.0]), np.array([-3.0]), 1.0, 1e-3)
+        assert alone.rounding(-3.0) == pytest.approx(1e-3 * (OWN + COMMON) * 3)
+
+    @pytest.mark.parametrize("most", [0.3, math.inf])
+    def test_a_zero_but_for_its_rounding(self, most: float) -> None:
+        block = self.of({1: (0.0, 0.1)}, most=most, least=0.5, error=0.6)
+        block.cancel()
+        norm = math.sqrt(30)
+        assert block.negligible and not block.entries and block.slopes is None
+        assert block.error_limits() == pytest.approx((0.0, norm, norm))
+        wide = self.of({}, most=40.0)
+        wide.cancel()
+        assert wide.error_limits()[2] == 40.0
+
+    @pytest.mark.parametrize("size", [1, 100])
+    def test_entries_are_known_as_well_as_the_bound_on_all_says(self, size: int) -> None:
+        claim = np.ones(size)
+        block = Probed(Parameter("W", np.ones(size)), claim, claim + 1.0, 1.0, 1e-9, most=0.5)
+        whole = block.as_measured()
+        assert np.array_equal(whole.numeric, claim + 1.0)
+        assert np.allclose(whole.claim_rounding, 1e-9 * (OWN + COMMON))
+        assert 0.5 <= norm_bound(np.zeros(size), whole.uncertainty) <= 2.5
+        block.most = math.inf
+        assert np.all(np.isfinite(block.as_measured().uncertainty))
+
+    def test_slopes_are_those_of_a_gradient_along_the_same_weights(self) -> None:
+        gradient, bars = np.array([1.0, -2.0, 3.0]), np.array([0.1, 0.2])
+        values = [0.5 * UNIT * float(gradient @ draw(7, row, 2, 3)) for row in (4, 9, 11)]
+        slopes = Slopes(7, (4, 9), 2, 0.5, np.array(values[:2]), bars)
+        more = slopes.extended((11,), np.array(values[2:]), np.array([0.3]))
+        assert more.rows == (4, 9, 11) and more.bars.tolist() == [0.1, 0.2, 0.3]
+        assert more.values.tolist() == values
+        assert more.of(gradient) == pytest.approx(values)
 
 
 class TestBelief:

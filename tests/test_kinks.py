@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck import Result, check
+from pytest_gradcheck.core.displaced import give_up_where_kinks_crowd
+from pytest_gradcheck.core.measured import Measured
+from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.problem import Problem, Saved
+from pytest_gradcheck.settings import merge
 
 OFFSET = 1e8
 """With a loss of this size rounding hides how near a kink lies from about 1e-7 on."""
@@ -71,3 +76,81 @@ def test_kink_that_noise_hides_is_at_the_point_where_the_claim_jumps() -> None:
     result = check(loss=loss, grads=grads, params=np.full(3, 0.5))
     assert [block.status for block in result.blocks] == ["pass"]
     assert findings(result) == {"kink"}
+
+
+class TestCrowdedKinks:
+    """A claim that is contradicted at the point, and looked at beside it."""
+
+    def given_up(
+        self,
+        there: float,
+        *,
+        bar: float = 1e-12,
+        here: float = 0.5,
+        change: float = 0.0,
+        unit: float = 1.0,
+        theta: tuple[float, ...] = (0.5, -2.0, 3.0),
+        doubted: tuple[int, ...] = (0,),
+    ) -> list[bool]:
+        """Whether two parameters are, the claims of which are off by so much here and there."""
+        parameters = [Parameter(name, np.array(theta)) for name in "ab"]
+        origin = np.array(theta)
+        self.seen: list[np.ndarray] = []
+
+        def grads() -> list[np.ndarray]:
+            self.seen.append(parameters[0].read() - origin)
+            moved = np.abs(self.seen[-1]) < 1e-10
+            return [unit * (1 + change * (moved & (self.seen[-1] != 0))) for _ in parameters]
+
+        def measured(off: float, bar: float) -> list[Measured]:
+            blocks = []
+            for parameter in parameters:
+                bars = np.full(3, unit * bar)
+                numeric = unit * np.array([1 - off, 1.0, 1.0])
+                made = Measured(parameter, np.full(3, unit), numeric, bars, np.zeros(3))
+                made.climbed[:] = True
+                blocks.append(made)
+            return blocks
+
+        problem = Problem(parameters, lambda: 0.0, grads)
+        blocks, before = measured(here, 1e-12), [p.array.tobytes() for p in parameters]
+        give_up_where_kinks_crowd(
+            blocks,
+            doubted,
+            problem,
+            problem,
+            Saved(parameters),
+            lambda claims: measured(there, bar),
+            merge({}),
+            3,
+        )
+        assert [p.array.tobytes() for p in parameters] == before
+        return [block.undecided for block in blocks]
+
+    @pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+    def test_is_given_up_where_it_is_right_beside_the_point(self, unit: float) -> None:
+        assert self.given_up(0.0, unit=unit) == [True, False]
+        assert self.given_up(0.0, unit=unit, doubted=(0, 1)) == [True, True]
+        assert self.given_up(1e-7, unit=unit) == [True, False]  # less than `tol` of the whole
+
+    @pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+    def test_stands_where_it_is_wrong_there_or_nothing_is_known(self, unit: float) -> None:
+        assert self.given_up(2e-6, unit=unit) == [False, False]
+        assert self.given_up(2e-6, bar=1.9e-6, here=1e-4, unit=unit) == [True, False]
+        assert self.given_up(0.0, bar=0.2, unit=unit) == [True, False]  # but not half as wrong
+        assert self.given_up(0.0, bar=0.3, unit=unit) == [False, False]
+        assert self.given_up(0.0, bar=1e-4, here=1e-5, unit=unit) == [False, False]
+
+    def test_stands_where_the_claim_itself_changes_at_the_point(self) -> None:
+        assert self.given_up(0.0, change=0.04) == [True, False]
+        assert self.given_up(0.0, change=0.06) == [False, False]
+
+    @pytest.mark.parametrize("theta", [(0.5, -2.0, 3.0), (5e-7, -2e-6, 3e-6), (0.0, 0.0, 0.0)])
+    def test_is_looked_at_a_hair_and_a_step_off(self, theta: tuple[float, ...]) -> None:
+        assert self.given_up(0.0, theta=theta) == [True, False]
+        hair, step = self.seen
+        size = np.abs(theta)
+        assert np.all((np.abs(hair) >= 2**-52 * size) & (np.abs(hair) <= 2**-49 * size + 1e-29))
+        assert np.all(hair != 0)
+        scale = float(np.sqrt(np.mean(np.square(theta)))) or 1.0
+        assert np.all((np.abs(step) > 1e-5 * scale) & (np.abs(step) < 4e-3 * scale))

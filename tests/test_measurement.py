@@ -261,11 +261,12 @@ class TestFit:
 
 
 @pytest.mark.parametrize(
-    ("weights", "powers"),
-    [(CENTRAL, (2, 4, 6, 8, 10)), (JUMP, (1, 3, 5, 7, 9)), (ONE_SIDED, (1, 2, 3, 4, 5))],
-    ids=["central", "jump", "one-sided"],
+    ("kind", "powers"),
+    [("central", (2, 4, 6, 8, 10)), ("jump", (1, 3, 5, 7, 9)), ("one-sided", (1, 2, 3, 4, 5))],
 )
-def test_extrapolation_is_exact_for_polynomials(weights: Any, powers: tuple[int, ...]) -> None:
+def test_extrapolation_is_exact_for_polynomials(kind: str, powers: tuple[int, ...]) -> None:
+    weights = {"central": CENTRAL, "jump": JUMP, "one-sided": ONE_SIDED}[kind]
+    assert [len(row) for row in weights] == [1, 2, 3, 4, 5, 6]
     steps = 4.0 ** -np.arange(6)
     rows = tableau(list(3 + steps ** powers[0]), weights)
     for order in range(6):
@@ -291,6 +292,167 @@ class TestEstimate:
         assert one.jumps
         assert one.uncertainty == pytest.approx(6.4)
         assert one.random == pytest.approx(2.1)
+
+
+class TestLadder:
+    """Difference quotients at steps of ratio 4, and what is extrapolated from them."""
+
+    @staticmethod
+    def of(
+        f: Callable[[float], float],
+        rungs: Any = (0, -1, -2, -3),
+        *,
+        base: float | None = None,
+        first: float = 1.0,
+        noise: float = 0.0,
+        scale: float = 1e3,
+        finest: float = 1e-9,
+    ) -> Ladder:
+        ladder = Ladder(
+            lambda h: (h, f(h), h, f(-h)),
+            f(0.0) if base is None else base,
+            first,
+            noise=noise,
+            scale=scale,
+            finest=finest,
+        )
+        for k in rungs:
+            ladder.add(k)
+        return ladder
+
+    @pytest.mark.parametrize("first", [1e-7, 1e-2, 1.0, 3.0])
+    @pytest.mark.parametrize("scale", [1.0, 70.0, 1e5])
+    def test_ends_where_the_steps_do(self, first: float, scale: float) -> None:
+        ladder = self.of(math.exp, (), first=first, scale=scale, finest=1e-13 * scale)
+        longest, shortest = (first * 4.0**k for k in (ladder.highest, ladder.lowest))
+        assert ladder.highest == 0 or longest <= 2 * scale
+        assert 4 * longest > 2 * scale
+        assert 1e-13 * scale <= shortest <= 4e-13 * scale
+
+    def test_a_first_step_too_long_or_too_short_is_on_it_all_the_same(self) -> None:
+        assert self.of(math.exp, (), first=1e5).highest == 0
+        assert self.of(math.exp, (), first=1e-12).lowest == 0
+        assert self.of(math.exp, (), scale=math.inf).highest == 0
+        assert self.of(math.exp, (), finest=0.0).lowest <= -900
+        assert self.of(math.exp, (), first=0.0).highest == 0
+
+    def test_says_both_slopes_at_each_step(self) -> None:
+        rung = self.of(lambda h: 5 + 3 * h + abs(h) + 2 * h * h, [1]).rungs[1]
+        assert rung.step == 4
+        assert (rung.forward, rung.backward) == (3 + 1 + 8, 3 - 1 - 8)
+        assert (rung.central, rung.jump) == (3, 18)
+        assert rung.sigma == UNIT * (5 + 12 + 4 + 32)
+
+    def test_of_uneven_steps_the_quotient_is_that_of_a_parabola(self) -> None:
+        ladder = Ladder(
+            lambda h: (h, 3 * h + h * h, 3 * h, 9 * h * h - 9 * h),
+            0.0,
+            0.1,
+            noise=1.0,
+            scale=1.0,
+            finest=1e-9,
+        )
+        ladder.add(0)
+        assert ladder.rungs[0].central == pytest.approx(3)
+        assert ladder.rungs[0].step == pytest.approx(0.2)
+        assert ladder.rungs[0].sigma == 1
+
+    def test_steps_lost_in_the_resolution_are_not_tried_again(self) -> None:
+        ladder = Ladder(
+            lambda h: (1.0, 1.0, 0.0, 0.0) if h < 0.1 else (h, h, h, -h),
+            0.0,
+            1.0,
+            noise=0.0,
+            scale=1.0,
+            finest=1e-9,
+        )
+        for k in (0, -1, -2):
+            ladder.add(k)
+        assert sorted(ladder.rungs) == [-1, 0] and ladder.lowest == -1
+
+    def test_steps_beyond_a_domain_are_not_tried_again(self) -> None:
+        both = self.of(lambda h: math.nan if abs(h) > 2 else h, (0, 3, 1))
+        assert both.highest == 0
+        one = self.of(lambda h: math.nan if h > 2 else h, (0, 1))
+        assert one.highest > 1 and not math.isfinite(one.rungs[1].central)
+
+    @pytest.mark.parametrize("sigma", [1e-9, 1.0])
+    def test_error_bars_are_four_standard_deviations_of_noise(self, sigma: float) -> None:
+        bars = self.of(lambda h: 0.0, noise=sigma).estimates()
+        found = []
+        for seed in range(300):
+            f = noisy(sigma, seed, lambda h: 0.0)
+            found.append([(e.value, e.jump) for e in self.of(f).estimates()])
+        for i, (value, jump) in enumerate(np.sqrt(np.mean(np.square(found), axis=0))):
+            assert 0.15 < value / bars[i].noise < 0.3
+            assert 0.15 < jump / bars[i].jump_error < 0.3
+            assert bars[i].truncation == bars[i].jump == 0
+
+    def test_what_neighbours_differ_by_is_truncation(self) -> None:
+        estimates = self.of(lambda h: h + 0.3 * h**3 + 0.1 * h**4, (0, -1)).estimates()
+        (one,) = estimates
+        assert one.value == pytest.approx(1) and (one.step, one.finest) == (1, 0.25)
+        assert one.truncation == pytest.approx(0.3)  # from the quotient of the longer step
+        assert one.jump == pytest.approx(0.2 * (4 * 0.25**3 - 1) / 3)
+        assert one.jump_error == pytest.approx(abs(one.jump) + 0.2, rel=0.1)
+
+    def test_shorter_steps_that_scatter_are_noise(self) -> None:
+        def f(h: float) -> float:
+            return h + (1e-3 if abs(h) < 0.05 else 0.0) * np.sign(h)
+
+        one = next(e for e in self.of(f).estimates() if e.finest == 0.25)
+        assert one.value == pytest.approx(1)
+        assert one.noise >= 4 * 1e-3 / 0.25
+        assert one.noise <= 8 * 1e-3 / 0.25
+
+    def test_only_neighbours_are_extrapolated(self) -> None:
+        ladder = self.of(math.exp, (1, 0, -2, -3, -5))
+        found = {(e.step, e.finest) for e in ladder.estimates()}
+        assert found == {(4, 1), (4.0**-2, 4.0**-3)}
+        assert ladder.best() == min(ladder.estimates(), key=lambda e: e.uncertainty)
+        assert self.of(math.exp, (0, -2)).best() is None
+
+    @pytest.mark.parametrize("count", [2, 6, 8])
+    def test_up_to_six_are_combined(self, count: int) -> None:
+        estimates = self.of(math.sin, range(0, -count, -1)).estimates()
+        steps = {round(math.log(e.step / e.finest, 4)) + 1 for e in estimates}
+        assert steps == set(range(2, min(count, 6) + 1))
+        assert len(estimates) == sum(min(k, 5) for k in range(1, count))
+        for e in estimates:
+            assert abs(e.value - 1) <= e.uncertainty
+
+    def test_a_look_at_other_steps_finds_rounding_that_keeps_to_the_ladder(self) -> None:
+        def f(h: float) -> float:
+            on_it = abs(math.log(abs(h), 4) % 1) < 1e-9 if h else True
+            return h + h**3 + (0.0 if on_it else 1e-4 * np.sign(h))
+
+        ladder = self.of(f)
+        assert ladder.check_below(4.0**-3)
+        assert ladder.scatter == pytest.approx(1e-4, rel=0.05)
+        smooth = self.of(lambda h: h + h**3)
+        assert smooth.check_below(4.0**-3) and smooth.scatter < 1e-15
+        assert smooth.check_below(4.0**-2) and smooth.scatter < 1e-15
+        alone = self.of(lambda h: h, [0])
+        assert not alone.check_below(1.0)
+
+    @pytest.mark.parametrize("side", [1, -1])
+    def test_at_an_edge_such_a_look_is_to_one_side(self, side: int) -> None:
+        ladder = self.of(lambda h: math.nan if side * h > 0 else h + h * h)
+        assert ladder.check_below(4.0**-3) and ladder.scatter < 1e-15
+
+    def test_quietest_is_the_rounding_of_the_value_there(self) -> None:
+        assert self.of(lambda h: 8.0 + 1e3 * h).quietest == 8 * UNIT
+        assert self.of(lambda h: 8.0, noise=1e-9).quietest == 1e-9
+
+    def test_windows_begin_at_the_longest_step_unless_that_is_known_to_be_too_long(self) -> None:
+        assert self.of(math.exp, (), scale=10.0).widest(6) == 20
+        assert self.of(math.cos, (0, -1), scale=10.0).widest(6) == 20
+        edge = self.of(lambda h: math.nan if abs(h) > 2 else h, (0, 1, -1))
+        assert edge.widest(6) == 1
+        narrow = self.of(lambda h: math.tanh(1e6 * h), range(0, -14, -1), scale=1.0)
+        best = narrow.best()
+        assert best is not None
+        assert narrow.widest(6) == 4 * best.step < 1e-4
 
 
 def jumping(period: float, jump: float, h: float) -> float:

@@ -16,6 +16,7 @@ from pytest_gradcheck.core.belief import Belief
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.probes import Prober
+from pytest_gradcheck.core.probing import Probing
 from pytest_gradcheck.core.region import Region
 from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length, probes_for
 from pytest_gradcheck.report.text import failure
@@ -522,6 +523,44 @@ class TestWeights:
         allowed = trials * (1 - confidence) + 5 * math.sqrt(trials * (1 - confidence))
         assert np.sum(lengths < least_length(count, confidence)) <= allowed
         assert np.sum(lengths > greatest_length(count, confidence)) <= allowed
+
+
+class TestGroups:
+    """Which parameters are probed together."""
+
+    @staticmethod
+    def of(reaches, jitter=0.0, sizes=None):
+        sizes = sizes or [4] * len(reaches)
+        claims = [np.full(n, r / math.sqrt(n or 1)) for r, n in zip(reaches, sizes, strict=True)]
+        probing = Probing(
+            [Parameter(f"p{i}", np.ones(n)) for i, n in enumerate(sizes)],
+            Loss(lambda: 0.0),
+            claims,
+            origin=[np.ones(n) for n in sizes],
+            rounding=[1e-16] * len(sizes),
+            base=0.0,
+            jitter=jitter,
+            tol=1e-7,
+            warn=1e-5,
+            fail=1e-3,
+            confidence=1 - 1e-6,
+            limit=None,
+            seed=0,
+        )
+        return [[region.block for region in group] for group in probing._groups()]
+
+    def test_without_noise_all_are_in_one(self):
+        assert self.of([1e-5, 1.0, 1e-2, 1e-9]) == [[0, 1, 2, 3]]
+
+    def test_those_that_noise_would_drown_are_apart(self):
+        # a step along the first is seen to a thousandth of `tol / 30` of it: 3e-12
+        assert self.of([1.0, 1e-2, 1e-5, 1e-7], 1e-15) == [[0, 1], [2, 3]]
+        assert self.of([1e-7, 1e-2, 1.0, 1e-5], 1e-15) == [[1, 2], [0, 3]]
+        assert self.of([1.0, 0.9e-3, 1.1e-3, 1e-6], 1e-13) == [[0, 2], [1, 3]]
+        assert self.of([1.0, 2e-4, 4e-4], 1e-15) == [[0, 2], [1]]
+
+    def test_those_without_entries_or_numbers_are_in_none(self):
+        assert self.of([1.0, 1.0, math.nan], sizes=[3, 0, 2]) == [[0]]
 
 
 class TestExplanations:

@@ -250,6 +250,16 @@ class TestRandomGenerators:
     ) -> None:
         assert check(Dropout(make(), factor), freeze_rng=frozen).status == status
 
+    @pytest.mark.parametrize(("factor", "status"), [(1.0, "pass"), (1.01, "fail")])
+    def test_its_mask_is_held_where_differences_are_taken_in_float64(
+        self, make: Any, factor: float, status: str
+    ) -> None:
+        dropout = Dropout(make(), factor)
+        dropout.params["W"] = dropout.params["W"].astype(np.float32)
+        result = check(dropout)
+        assert result.status == status
+        assert result.uncertainty < 1e-5  # of float32
+
     @pytest.mark.parametrize("frozen", ["off", False])
     def test_without_holding_it_is_an_error_that_names_the_generator(
         self, make: Any, frozen: Any, request: pytest.FixtureRequest

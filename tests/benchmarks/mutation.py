@@ -315,7 +315,10 @@ def recorded() -> dict[str, tuple[float, dict[str, list[str]]]]:
 
 
 def tests_of(path: Path, line: int) -> list[str]:
-    """Tests that enter the function at a line, or the module where it is none, fastest first."""
+    """Tests that enter the function at a line, fastest first.
+
+    Those that enter the module, where it is in none, or in one that is called at import alone.
+    """
     functions = [
         (node.lineno, node.name)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -324,11 +327,12 @@ def tests_of(path: Path, line: int) -> list[str]:
         and line <= (node.end_lineno or 0)
     ]
     inner = max(functions, default=(0, None))[1]
-    chosen = []
+    chosen, others = [], []
     for test, (took, entered) in recorded().items():
         names = entered.get(str(path).removeprefix(OURS), ())
-        if names and (inner is None or inner in names):
-            chosen.append((took, test))
+        if names:
+            (others if inner and inner not in names else chosen).append((took, test))
+    chosen = chosen or others
     total = accumulate(took for took, _ in sorted(chosen))
     return [test for (_, test), spent in zip(sorted(chosen), total, strict=True) if spent < SPENT]
 
