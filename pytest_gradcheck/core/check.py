@@ -92,6 +92,9 @@ def run_check(
             status, relative_error, uncertainty = judge_whole(blocks, settings)
             evaluations = point.loss.evaluations
             if explain is not None:
+                if any(parameter.narrow for parameter in problem.parameters):
+                    state.restore()  # the object holds its own arrays again, not float64 copies
+                    saved.restore()
                 args = dict(problem.roots).get("args", ())
                 findings += explain(Situation(blocks, judged, args, point, saved, tuple(findings)))
             if any(block.status != "pass" for block in judged):
