@@ -11,13 +11,15 @@ import pytest
 
 from pytest_gradcheck import Result, check
 from pytest_gradcheck.core.certificate import Certificate
-from pytest_gradcheck.core.directions import Directions
+from pytest_gradcheck.core.differences import MANY
+from pytest_gradcheck.core.directions import THEN, Directions
 from pytest_gradcheck.core.ladder import SIGMAS
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.measured import Measured
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.region import PIECE, Region, dot, pieces
 from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length
+from pytest_gradcheck.values import Offered
 
 N = 400
 X = np.random.default_rng(0).normal(size=N)
@@ -111,10 +113,30 @@ def test_of_a_noisy_loss(mode: str, noise: float, factor: float) -> None:
         assert abs(entry.numeric - slope(x)[entry.index[0]]) <= entry.uncertainty
 
 
+def test_a_pool_that_is_merely_offered_is_not_started_for_a_moment_of_work() -> None:
+    def start() -> Any:
+        raise AssertionError("not worth it")
+
+    for mode in ("exhaustive", "probe"):
+        offered = Offered(start)
+        result = check(loss=loss, grads=slope, params=X, mode=mode, executor=offered)
+        assert result.status == "pass"
+
+
 def test_of_a_loss_that_is_zero_wherever_it_is_asked() -> None:
     result = check(loss=lambda x: 0.0, grads=np.zeros_like, params=np.ones(100), mode="exhaustive")
     assert [finding.name for finding in result.findings] == ["zero-gradient"]
     assert result.evaluations <= 2 * 100 + AT_THE_POINT
+
+
+def test_of_several_entries_not_the_worst_alone_bear_out_a_first_step() -> None:
+    def waves(x: np.ndarray) -> np.ndarray:  # shorter than a first step
+        return x + 3e-8 * np.sin((x - 1) / 3e-8) * (np.arange(6) > 3)
+
+    claim = np.array([6.0, 6.0, 6.0, 6.0, 2.0, 2.0])
+    result = check(loss=lambda x: float(np.sum(waves(x))), grads=lambda x: claim, params=np.ones(6))
+    assert result.status == "fail"
+    assert {e.index[0] for e in result.worst if e.error > e.uncertainty} == {0, 1, 2, 3}
 
 
 def test_of_kinks_in_every_entry() -> None:
@@ -133,7 +155,13 @@ class TestDirections:
 
     @staticmethod
     def bound(
-        error: float, *, noise: float = 0.0, bar: float = 1.0, warn: float = 1e-5, seed: int = 0
+        error: float,
+        *,
+        noise: float = 0.0,
+        bar: float = 1.0,
+        warn: float = 1e-5,
+        seed: int = 0,
+        most: float = 100_000,
     ) -> tuple[Any, int]:
         rng = np.random.default_rng(seed)
         x = X[:50].copy()
@@ -144,7 +172,7 @@ class TestDirections:
         counted = Loss(lambda: loss(x) + noise * rng.standard_normal())
         block = Measured(parameter, claim, claim.copy(), np.full(50, bar), np.zeros(50))
         directions = Directions(counted, base, max(noise, 2**-53 * base), warn, rng)
-        found = directions.bound([block], [x.copy()], most=100_000)
+        found = directions.bound([block], [x.copy()], most=most)
         assert not directions.kinked and found is not None
         return found.norm / block.weight, counted.evaluations, found
 
@@ -163,6 +191,11 @@ class TestDirections:
     def test_contradict_error_bars_that_leave_no_room(self) -> None:
         assert self.bound(1e-3, bar=1e-6)[2].contradicts
         assert not self.bound(1e-3, bar=1e-3)[2].contradicts
+
+    def test_noise_is_averaged_where_as_much_may_be_spent(self) -> None:
+        least = 2 * THEN * MANY
+        spent = [self.bound(0.0, noise=1e-6, most=most)[1] for most in (least - 1, least)]
+        assert spent[0] < 1000 and least <= spent[1] - spent[0] <= 3 * least
 
     def test_what_entries_on_ladders_leave_open_is_added(self) -> None:
         def bound(open_: float, seed: int) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck import Result, check
-from pytest_gradcheck.core.displaced import give_up_where_kinks_crowd
+from pytest_gradcheck.core.displaced import Nearby, give_up_where_kinks_crowd
 from pytest_gradcheck.core.measured import Measured
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.problem import Problem, Saved
@@ -76,6 +76,83 @@ def test_kink_that_noise_hides_is_at_the_point_where_the_claim_jumps() -> None:
     result = check(loss=loss, grads=grads, params=np.full(3, 0.5))
     assert [block.status for block in result.blocks] == ["pass"]
     assert findings(result) == {"kink"}
+
+
+class TestTwoKinksNearerThanAnyStep:
+    """A slope of -2 between two kinks 1e-14 to either side, of which no step sees anything."""
+
+    @staticmethod
+    def check(edge: float = np.inf, off: float = 0.0, unit: float = 1.0) -> Result:
+        near = 1e-14
+
+        def loss(p: dict[str, np.ndarray]) -> float:
+            a, b = p["a"], p["b"]
+            kinks = np.sum(np.abs(a - near) - np.abs(a + near)) + np.sum(np.abs(b))
+            inside = np.max(np.abs(a)) < edge
+            return unit * float(kinks + np.sum(np.sin(a))) if inside else np.nan
+
+        def grads(p: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            a = p["a"]
+            slope = np.sign(a - near) - np.sign(a + near) + np.cos(a)
+            return {"a": unit * (slope + off), "b": np.full(1, 0.5 * unit)}
+
+        return check(loss=loss, grads=grads, params={"a": np.zeros(3), "b": np.zeros(1)})
+
+    @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+    def test_are_not_decided(self, unit: float) -> None:
+        result = self.check(unit=unit)
+        assert result.status == "warn"
+        found = {finding.name: finding.where for finding in result.findings}
+        assert (found["undecided"], found["kink"]) == (("a",), ("b",))
+
+    def test_are_wrong_where_the_claim_is_so_beside_them_as_well(self) -> None:
+        result = self.check(off=0.5)
+        assert result.status == "fail" and "undecided" not in findings(result)
+
+    def test_are_wrong_where_nothing_can_be_measured_beside_them(self) -> None:
+        result = self.check(edge=1e-6)
+        assert result.status == "fail" and "undecided" not in findings(result)
+
+
+class TestNearby:
+    """Whether the claim changes from one side of the point to the other."""
+
+    @staticmethod
+    def of(change: float, *, drop: bool = False, refuse: int = 9) -> Nearby:
+        parameters = [Parameter("a", np.array([0.5, 1.0])), Parameter("b", np.array([-3.0]))]
+        calls = []
+
+        def grads() -> list[np.ndarray]:
+            calls.append(1)
+            if len(calls) > 1 + refuse:
+                raise RuntimeError("no more")
+            up = parameters[0].array[1] > 1
+            dropped = len(calls) * drop
+            return [np.array([1.0, change * up + dropped]), np.array([2.0])]
+
+        problem = Problem(parameters, lambda: 0.0, grads)
+        claims = [g.copy() for g in grads()]
+        return Nearby(problem, claims)
+
+    @pytest.mark.parametrize("jump", [1e-3, 1.0, 1e3])
+    def test_is_a_jump_of_a_tenth_or_more(self, jump: float) -> None:
+        assert self.of(0.12 * jump).jumps(0, 1, jump)
+        assert self.of(-0.12 * jump).jumps(0, 1, jump)
+        assert not self.of(0.08 * jump).jumps(0, 1, jump)
+        assert not self.of(0.12 * jump).jumps(0, 0, jump)
+        assert not self.of(0.12 * jump).jumps(1, 0, jump)
+
+    def test_tells_nothing_where_a_claim_is_another_each_time_or_refuses(self) -> None:
+        assert not self.of(1.0, drop=True).jumps(0, 1, 1.0)
+        for refuse in (0, 1, 2):
+            assert not self.of(1.0, refuse=refuse).jumps(0, 1, 1.0)
+
+    def test_leaves_parameters_where_they_were(self) -> None:
+        for refuse in (1, 2, 9):
+            nearby = self.of(1.0, refuse=refuse)
+            nearby.jumps(0, 1, 1.0)
+            values = [p.array.tolist() for p in nearby._problem.parameters]
+            assert values == [[0.5, 1.0], [-3.0]]
 
 
 class TestCrowdedKinks:

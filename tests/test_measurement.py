@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck.core.climb import points_for
-from pytest_gradcheck.core.differences import MANY, Derivative, derivative
+from pytest_gradcheck.core.differences import MANY, Derivative, agrees_at, derivative, verdict
 from pytest_gradcheck.core.fit import Window
 from pytest_gradcheck.core.jumps import longest_inside, slopes_belie_secants
 from pytest_gradcheck.core.ladder import (
@@ -23,7 +23,7 @@ from pytest_gradcheck.core.ladder import (
     Ladder,
     tableau,
 )
-from pytest_gradcheck.core.noise import measure_noise
+from pytest_gradcheck.core.noise import difference_table, measure_noise
 
 UNIT = 2.0**-53
 """Rounding of a value of size 1."""
@@ -184,6 +184,16 @@ class TestNoise:
 
     def test_of_a_steep_function_is_no_curvature(self) -> None:
         assert measure_noise(lambda h: math.exp(1e10 * h), 1.0) < 1e-3
+
+    def test_three_orders_of_differences_that_agree_are_enough(self) -> None:
+        rng = np.random.default_rng(3)
+        last = np.diff(np.eye(8), n=7, axis=0)[0]  # of which it is made free
+        t = np.arange(8)
+        noise = 1e-6 * rng.standard_normal(8)
+        noise -= last * (last @ noise) / (last @ last)
+        found = difference_table(1 + t + 0.3 * t**2 - 0.05 * t**3 + noise)
+        assert found.accepted and 2e-7 < found.noise < 3e-6
+        assert not difference_table(np.exp(t)).accepted
 
     @pytest.mark.parametrize(
         ("f", "most"),
@@ -396,6 +406,26 @@ class TestLadder:
         assert one.jump == pytest.approx(0.2 * (4 * 0.25**3 - 1) / 3)
         assert one.jump_error == pytest.approx(abs(one.jump) + 0.2, rel=0.1)
 
+    def test_distance_to_both_neighbours_of_the_tableau_counts(self) -> None:
+        for seed in range(5):
+            ladder = self.of(noisy(1.0, seed, lambda h: 0.0), range(0, -5, -1))
+            rungs = [ladder.rungs[-k] for k in range(5)]
+            central = tableau([rung.central for rung in rungs], CENTRAL)
+            jump = tableau([rung.jump for rung in rungs], JUMP)
+            places = [(k, j) for k in range(1, 5) for j in range(1, k + 1)]
+            quiet = self.of(lambda h: 0.0, range(0, -5, -1), noise=1.0).estimates()
+            for (k, j), one, bars in zip(places, ladder.estimates(), quiet, strict=True):
+                for table, value, least in (
+                    (central, one.value, one.truncation),
+                    (jump, one.jump, one.jump_error),
+                ):
+                    off = [abs(value - table[k][j - 1]), abs(value - table[k - 1][j - 1])]
+                    assert value == table[k][j] and least >= max(off) * (1 - 1e-12)
+                assert one.truncation == max(
+                    abs(one.value - central[k][j - 1]), abs(one.value - central[k - 1][j - 1])
+                )
+                assert (one.step, one.finest) == (bars.step, bars.finest)
+
     def test_shorter_steps_that_scatter_are_noise(self) -> None:
         def f(h: float) -> float:
             return h + (1e-3 if abs(h) < 0.05 else 0.0) * np.sign(h)
@@ -453,6 +483,113 @@ class TestLadder:
         best = narrow.best()
         assert best is not None
         assert narrow.widest(6) == 4 * best.step < 1e-4
+
+
+class TestDerivative:
+    """What is said of a measured derivative, and by it."""
+
+    kink = Derivative(1.0, 0.1, 0.05, left=0.5, right=1.5)
+
+    def test_a_kink_that_may_hide_is_of_no_concern_to_a_claim_of_the_mean(self) -> None:
+        found = Derivative(1.0, 0.5, 0.4, 1.0, 1.0, hidden=0.3)
+        assert found.sure == pytest.approx(0.2)
+        near = found.beside(1.15)
+        assert (near.hidden, near.uncertainty) == (0, found.sure)
+        assert near.noise == near.sure == found.sure
+        assert found.beside(1.25) is found and found.beside(0.75) is found
+        assert found.beside(0.85).hidden == 0
+        quiet = Derivative(1.0, 0.5, 0.1, 1.0, 1.0, hidden=0.3)
+        assert quiet.beside(1.0).noise == 0.1
+
+    def test_claims_between_the_slopes_of_a_kink_are_valid(self) -> None:
+        assert [self.kink.nearest(claim) for claim in (0.2, 0.7, 1.5, 9.0)] == [0.5, 0.7, 1.5, 1.5]
+        assert [self.kink.contradicts(c) for c in (0.39, 0.41, 1.2, 1.59, 1.61)] == [
+            *(True, False, False, False, True)
+        ]
+        falling = Derivative(1.0, 0.1, 0.05, left=1.5, right=0.5)
+        assert falling.nearest(0.2) == 0.5 and falling.kink
+        assert self.kink.spanning() == Derivative.smooth(1.0, 0.6, 0.05, 0.0)
+        assert Derivative.smooth(2.0, 0.1, 0.0, 0.0).nearest(7.0) == 2
+
+    @staticmethod
+    def agrees(sample: Any, found: Derivative, noise: float = 0.0) -> bool:
+        ladder = Ladder(sample, 0.0, 1e-3, noise=noise, scale=1.0, finest=1e-13)
+        return agrees_at(ladder, 1e-6, found)
+
+    def test_a_shorter_step_bears_it_out_or_not(self) -> None:
+        def line(slope: float) -> Any:
+            return lambda h: (h, slope * h, h, -slope * h)
+
+        found = Derivative.smooth(1.0, 0.1, 0.0, 1e-3)
+        assert self.agrees(line(1.09), found) and self.agrees(line(0.91), found)
+        assert not self.agrees(line(1.11), found) and not self.agrees(line(0.89), found)
+        # noise of four standard deviations on each side, of 1e-8 in steps of 1e-6
+        assert self.agrees(line(1.17), found, noise=1e-8)
+        assert not self.agrees(line(1.19), found, noise=1e-8)
+        assert self.agrees(line(2.0), self.kink) and not self.agrees(line(2.2), self.kink)
+
+    def test_a_step_that_cannot_be_taken_says_nothing(self) -> None:
+        found = Derivative.smooth(1.0, 0.1, 0.0, 1e-3)
+        assert self.agrees(lambda h: (0.0, 0.0, h, -9 * h), found)
+        assert self.agrees(lambda h: (h, 9 * h, 0.0, 0.0), found)
+        assert self.agrees(lambda h: (h, math.nan, h, -9 * h), found)
+        assert self.agrees(lambda h: (h, 9 * h, h, math.inf), found)
+        assert not self.agrees(lambda h: (h, 9 * h, h, -9 * h), found)
+        large = Derivative.smooth(0.0, 1e-3, 0.0, 1e-3)  # whose rounding is 1e-4 in such a step
+        assert self.agrees(lambda h: (h, 1e6 + 9e-10, h, 1e6 - 9e-10), large)
+        assert not self.agrees(lambda h: (h, 1e6 + 9e-9, h, 1e6 - 9e-9), large)
+
+    @pytest.mark.parametrize("side", [1, -1])
+    def test_at_an_edge_it_is_that_of_one_side(self, side: int) -> None:
+        ladder = TestLadder.of(
+            lambda h: math.nan if side * h > 0 else math.exp(h), range(-2, -7, -1), base=1.0
+        )
+        found = verdict(ladder, 0.0)
+        assert abs(found.value - 1) <= found.uncertainty <= 1e-6
+        assert 0 < found.noise < found.uncertainty and not found.kink
+        few = TestLadder.of(lambda h: math.nan if side * h > 0 else h, [-1])
+        assert math.isinf(verdict(few, 0.0).uncertainty)
+        apart = TestLadder.of(lambda h: math.nan if side * h > 0 else h, [-1, -3])
+        assert math.isinf(verdict(apart, 0.0).uncertainty)
+
+    @pytest.mark.parametrize("sigma", [1e-9, 1e-3])
+    def test_at_an_edge_error_bars_are_four_standard_deviations_of_noise(
+        self, sigma: float
+    ) -> None:
+        def one_sided(f: Callable[[float], float], **options: Any) -> Derivative:
+            edge = TestLadder.of(lambda h: math.nan if h < 0 else f(h), (0, -1), **options)
+            return verdict(edge, 0.0)
+
+        bar = one_sided(lambda h: 0.0, base=0.0, noise=sigma)
+        assert bar.noise == bar.uncertainty
+        found = []
+        for seed in range(400):
+            f = noisy(sigma, seed, lambda h: 0.0)
+            found.append(one_sided(f, base=f(0.0)).value)
+        assert 0.15 < float(np.sqrt(np.mean(np.square(found)))) / bar.noise < 0.3
+
+    @pytest.mark.parametrize("jump", [1e-3, 1.0])
+    def test_a_kink_is_certain_where_it_stands_above_the_noise(self, jump: float) -> None:
+        def bent(h: float) -> float:
+            return h + jump / 2 * abs(h)
+
+        clear = verdict(TestLadder.of(bent, noise=1e-9), 1e-12)
+        assert clear.kink and clear.right - clear.left == pytest.approx(jump, rel=1e-3)
+        assert clear.value == pytest.approx(1) and clear.within == 4.0**-3
+        assert clear.noise > 0 and 4.0**-3 <= clear.step < 1
+        drowned = verdict(TestLadder.of(bent, noise=jump), 1e-12)
+        assert not drowned.kink and drowned.uncertainty > jump / 2
+        enough = verdict(TestLadder.of(bent, noise=1e-9), jump)
+        assert not enough.kink
+
+    def test_a_kink_lies_within_the_shortest_step_that_shows_it(self) -> None:
+        def bent(h: float) -> float:
+            return h + abs(h) / 2
+
+        far = verdict(TestLadder.of(bent, range(0, -9, -1), noise=1e-4), 1e-12)
+        assert far.kink
+        shown = SIGMAS * math.sqrt(6) * 1e-4 / 0.5  # by half of the jump
+        assert shown < far.within <= 4 * shown
 
 
 def jumping(period: float, jump: float, h: float) -> float:

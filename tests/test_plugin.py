@@ -417,6 +417,20 @@ class TestWarning:
         result.stdout.re_match_lines([r".*test_inner\.py:\d+: GradcheckWarning.*"])
         result.stdout.no_fnmatch_line("*pytest_gradcheck/*.py:*")
 
+    def test_points_to_a_test_on_the_first_line(self, run: Any) -> None:
+        result = run(
+            """
+            def test_suspect(): return Mlp(b1=1 + 4e-4)
+
+            import pytest
+            from models import Mlp
+
+            pytestmark = pytest.mark.gradcheck
+            """
+        )
+        result.assert_outcomes(passed=1, warnings=1)
+        result.stdout.re_match_lines([r".*test_inner\.py:1: GradcheckWarning.*"])
+
     def test_lists_the_worst_entries_in_short(self, run: Any) -> None:
         result = run(WARNING, "-k", "suspect")
         rows = [line for line in result.outlines if re.match(r"\s*b1\[\d\] ", line)]

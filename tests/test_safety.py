@@ -7,7 +7,8 @@ import os
 import random
 import signal
 from collections.abc import Callable
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from hypothesis.extra import numpy as arrays
 from models import Holder, Mlp, frozen, slope, value
 
 from pytest_gradcheck import SubjectError, check
-from pytest_gradcheck.core.state import state_of
+from pytest_gradcheck.core.state import State, state_of
 
 EXCEPTIONS = [RuntimeError, KeyboardInterrupt, SystemExit, pytest.skip.Exception]
 
@@ -435,3 +436,57 @@ def test_an_object_that_is_written_back_to_holds_its_very_own_arrays_again() -> 
     assert check(owner).status == "pass"
     assert owner.W is array
     assert array.tobytes() == before
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+def test_an_array_is_replaced_wherever_it_is_held_and_put_back() -> None:
+    class Slotted:
+        __slots__ = ("array",)
+
+    old, new, other = np.ones(2), np.zeros(2), np.full(2, 5.0)
+    slotted = Slotted()
+    slotted.array = old
+    owner = SimpleNamespace(
+        plain=old,
+        other=other,
+        listed=[other, old],
+        mapped={"a": old, "b": other},
+        paired=Pair(other, old),
+        nested=[(other, (old, other))],
+        slotted=slotted,
+    )
+
+    def held() -> list[Any]:
+        return [
+            owner.plain,
+            owner.listed[1],
+            owner.mapped["a"],
+            owner.paired.second,
+            owner.nested[0][1][0],
+            slotted.array,
+        ]
+
+    def others() -> list[Any]:
+        return [
+            owner.other,
+            owner.listed[0],
+            owner.mapped["b"],
+            owner.paired.first,
+            owner.nested[0][0],
+            owner.nested[0][1][1],
+        ]
+
+    state = State([("owner", owner)])
+    assert state.replace(old, new) >= 6
+    assert all(array is new for array in held()) and all(array is other for array in others())
+    assert isinstance(owner.paired, Pair)
+    assert state.replace(new, old) >= 6
+    assert all(array is old for array in held())
+    state.replace(old, new)
+    state.restore()
+    assert all(array is old for array in held()) and all(array is other for array in others())
+    assert state.replace(np.ones(2), new) == 0

@@ -118,7 +118,19 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "core.belief": {
         "DOUBT = 1.0": "doubt of a correction, a thousandth of what is searched for then",
     },
+    "core.by_probe": {
+        "TYPICAL = 31": "about how many evaluations workers would share: a cost",
+    },
     "core.differences": {
+        "if abs(self.value - claim) >= self.sure:": (
+            "equal only where the error bar is zero, and nothing hides in it then"
+        ),
+        "if not found.contradicts(claim) or found.step in ( -1.0, tested):": (
+            "a look below a step of zero finds nothing, and ends as well"
+        ),
+        "if found.sure >= max(enough, DECIDED * abs(found.value - claim)):": (
+            "an error bar is not equal to the one aimed at"
+        ),
         (
             "while longest >= narrowest and SIGMAS * floor / math.sqrt(FEW) < longest * found.sure:"
         ): "one narrower window is tried: a cost",
@@ -129,15 +141,40 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "whether workers that are merely offered are worth their start: a cost"
         ),
     },
-    "core.fit": {"STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise"},
+    "core.fit": {
+        "STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise",
+        (
+            "jumps = [_solve(even[: p + 2], self.even, 1, self.floor) for p in range(TERMS + 1)]"
+        ): "one more is solved than looked at: a cost",
+        "even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 1))]": "likewise",
+    },
     "core.view": {
+        "_UNKNOWN, _NOTHING, _CERTAIN, _NOT_FINITE = -2, -1, 99, 200": (
+            "a number for each letter, in the same order"
+        ),
         "most = max(1, PIECE // max(1, width * (bounds[0][ 0] - bounds[0][0])))": (
             "how many entries are worked on at a time: a cost"
+        ),
+    },
+    "core.jumps": {
+        "SHRINK = 41": "a secant of 1e-24 of the scale, or of a quarter of it",
+    },
+    "core.ladder": {
+        "if math.isfinite(fine - coarse):": "finite where both are, as their sum",
+        "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
+        "return - 999": "a thousand rungs are more than floats have room for",
+        "return - 1001": "the same",
+        "return ~1000": "the same",
+    },
+    "core.noise": {
+        "if min(three) >= 0 and max(three) <= 4 * min(three) and mixed[k]:": (
+            "differences of both signs are not all zero"
         ),
     },
     "core.judge": {"if high < 0.5:": "no float is at that very bound"},
     "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
     "core.measure": {
+        "SOME = 33": "the same",
         "SOME = 31": "how often it is asked whether to go on: a cost",
         "agree = error < noise + claim_rounding + self._target(claim)": (
             "two sums of floats are never equal but where both are zero, which is settled otherwise"
@@ -149,6 +186,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "a protocol is for type checkers"
         ),
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
+    },
+    "core.probes": {
+        "RUNGS = 13": "one step more along a direction where twelve were not enough: a cost",
     },
     "core.probed": {
         "typical = self.claimed_norm / math.sqrt(max(self.claimed.size, 0))": (
@@ -164,6 +204,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if may_rise and (best.noise >= best.truncation + abs(best.jump) / 2 or not may_fall):": (
             "no two such floats are equal"
         ),
+        "MOST = 23": "the last of two dozen rungs, where none before it was enough: a cost",
         "top, bottom = max(rungs, default= -1), min(rungs, default=0)": (
             "not used where there is no rung"
         ),
