@@ -261,6 +261,38 @@ class TestFit:
         assert abs(fit.value - 1) <= fit.sure
         assert fit.sure >= SIGMAS * 0.03 / 0.25
 
+    def test_truncation_is_the_distance_to_the_next_two_polynomials(self) -> None:
+        def bent(h: float) -> float:
+            return math.sin(5 * h) + h * abs(h) / 3
+
+        fit = self.best(bent, 1e-9, points=16)
+        window = Window(lambda h: (h, bent(h), h, bent(-h)), 0.5, 16, floor=1e-9, scale=1.0)
+        assert np.allclose(np.cos(32 * np.arccos(window.steps / 0.5)), 0)  # Chebyshev's
+        assert np.all((window.steps > 0) & (window.steps < 0.5))
+        slopes = []
+        for terms in range(1, 9):
+            columns = [window.steps ** (2 * i + 1) for i in range(terms)]
+            slopes.append(np.linalg.lstsq(np.stack(columns, 1), window.odd, rcond=None)[0][0])
+        p = len(fit.odd) - 1
+        assert fit.value == pytest.approx(slopes[p])
+        off = sum(abs(slopes[p] - slopes[p + i]) for i in (1, 2))
+        assert fit.truncation == pytest.approx(off, rel=1e-4)
+
+    @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.8])
+    def test_errors_that_go_together_do_not_average_as_others_do(self, correlation: float) -> None:
+        ratios = []
+        for seed in range(60):
+            rng, state = np.random.default_rng(seed), [0.0]
+
+            def f(h: float, rng: Any = rng, state: list[float] = state) -> float:
+                if h > 0:
+                    state[0] = correlation * state[0] + 1e-6 * rng.standard_normal()
+                return h + float(np.sign(h)) * state[0]
+
+            fit = self.best(f, 1e-9)
+            ratios.append((fit.value - 1) / fit.noise)
+        assert float(np.sqrt(np.mean(np.square(ratios)))) <= 0.4
+
     def test_needs_points(self) -> None:
         def window(f: Callable[[float], float], points: int) -> Window:
             return Window(lambda h: (h, f(h), h, f(-h)), 1.0, points, floor=1e-9, scale=1.0)
@@ -590,6 +622,10 @@ class TestDerivative:
         assert far.kink
         shown = SIGMAS * math.sqrt(6) * 1e-4 / 0.5  # by half of the jump
         assert shown < far.within <= 4 * shown
+        for part, within in ((0.98, 4.0**-4), (1.02, 4.0**-3)):
+            noise = part * 0.5 * 4.0**-4 / (SIGMAS * math.sqrt(6))
+            kink = verdict(TestLadder.of(bent, range(0, -9, -1), noise=noise), 1e-12)
+            assert kink.kink and kink.within == within
 
 
 def jumping(period: float, jump: float, h: float) -> float:

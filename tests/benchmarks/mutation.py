@@ -122,6 +122,21 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "TYPICAL = 31": "about how many evaluations workers would share: a cost",
     },
     "core.differences": {
+        "if SIGMAS * ladder.noise < 11 * target * ladder.longest:": (
+            "whether steps or windows are tried first, where either will do: a cost"
+        ),
+        "if SIGMAS * ladder.noise < 9 * target * ladder.longest:": "the same",
+        "if SIGMAS * ladder.noise <= 10 * target * ladder.longest:": "the same",
+        "floor = max(ladder.noise / 3, ROUNDING * abs(ladder.base))": (
+            "a third or a quarter of the noise: as far as the residuals of a fit may be small by"
+            " chance, which has no sharp bound"
+        ),
+        "floor = max(ladder.noise / 5, ROUNDING * abs(ladder.base))": "likewise, a fifth",
+        "drowned = found.noise >= DROWNED * found.uncertainty": "no two such floats are equal",
+        "found, tested = _measured(ladder, claim, target, enough, points), -1.0": (
+            "no step is negative, and 0 is told apart beside it"
+        ),
+        "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
         "if abs(self.value - claim) >= self.sure:": (
             "equal only where the error bar is zero, and nothing hides in it then"
         ),
@@ -146,6 +161,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
         (
             "jumps = [_solve(even[: p + 2], self.even, 1, self.floor) for p in range(TERMS + 1)]"
         ): "one more is solved than looked at: a cost",
+        "odd = [x ** (2 * i + 1) for i in range(TERMS + 3)]": "likewise",
+        "return abs(self.jump) / 2 if abs(self.jump) < self.jump_chance else 0.0": (
+            "no two such floats are equal"
+        ),
         "even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 1))]": "likewise",
     },
     "core.view": {
@@ -205,6 +224,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "no two such floats are equal"
         ),
         "MOST = 23": "the last of two dozen rungs, where none before it was enough: a cost",
+        "top, bottom = max(rungs, default=0), min(rungs, default= -1)": (
+            "not used where there is no rung"
+        ),
         "top, bottom = max(rungs, default= -1), min(rungs, default=0)": (
             "not used where there is no rung"
         ),
