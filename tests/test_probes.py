@@ -11,8 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_gradcheck import SettingsError, SubjectError, check
-from pytest_gradcheck.core.atoms import CANDIDATES, SLACK, Readings, entries, pattern
+from pytest_gradcheck.core.atoms import (
+    CANDIDATES,
+    SLACK,
+    Pattern,
+    Readings,
+    entries,
+    pattern,
+)
 from pytest_gradcheck.core.belief import Belief
+from pytest_gradcheck.core.located import Found, Throughout
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.probes import Prober
@@ -630,7 +638,8 @@ class TestExplanations:
     def test_too_many_that_explain_as_well_are_one_more_than_candidates(self):
         prober = self.prober()
         readings = self.readings(prober, self.at(0, 3), (1e-3, 0.9, 0.9))
-        assert len(entries(prober, self.regions, readings)) == CANDIDATES + 1
+        for regions in (self.regions, self.regions[:1]):
+            assert len(entries(prober, regions, readings)) == CANDIDATES + 1
 
     def test_two_wrong_entries_are_explained_by_none(self):
         prober = self.prober()
@@ -689,6 +698,87 @@ class TestExplanations:
                     assert found is not None
                     assert (found.regions, found.of) == ((slice_,), of)
                     assert abs(found.constant + 0.3) <= found.uncertainty <= 1e-4
+
+
+class TestFound:
+    """How it is told what a search has found."""
+
+    parameters = tuple(Parameter(name, np.ones((4, 3))) for name in ("A", "B", "C"))
+    whole = tuple(Region.whole(i, (4, 3)) for i in range(3))
+
+    @staticmethod
+    def throughout(region, wrong, picked):
+        readings = Readings([0], np.ones(1), np.ones(1))
+        return Throughout(region, readings, np.ones(1), wrong, picked)
+
+    def told(self, **found):
+        return [(f.name, f.where, f.message) for f in Found(**found).findings(self.parameters)]
+
+    @pytest.mark.parametrize(
+        ("wrong", "picked", "how"),
+        [
+            (2, 2, "wrong throughout, as both entries are that were picked at random"),
+            (6, 6, "wrong throughout, as all 6 entries are that were picked at random"),
+            (9, 12, "wrong nearly throughout, as 9 of 12 entries picked at random"),
+            (7, 12, "wrong nearly throughout, as 7 of 12 entries picked at random"),
+            (6, 12, "wrong in some entries; it was not searched, as so many others are wrong"),
+            (1, 2, "wrong in some entries; it was not searched, as so many others are wrong"),
+        ],
+    )
+    def test_of_a_sample(self, wrong, picked, how):
+        part = self.throughout(self.whole[1], wrong, picked)
+        assert part.is_dense == (wrong > picked / 2)
+        assert self.told(throughout=[part]) == [("wrong-region", ("B",), f"all of B: {how}")]
+
+    def test_several_parameters_that_are_wrong_throughout_are_told_as_one(self):
+        sampled = [self.throughout(self.whole[i], 6, 6) for i in (2, 0)]
+        found = Found(throughout=sampled).findings(self.parameters)
+        assert [f.where for f in found] == [("A", "C")]
+        assert found[0].message.startswith("A, C: each wrong throughout")
+        assert found[0].evidence == {"regions": ["all of A", "all of C"]}
+        both = self.told(throughout=sampled[:1], complete=[self.whole[1]])
+        assert [where for _, where, _ in both] == [("B", "C")]
+        some = self.told(throughout=[sampled[0], self.throughout(self.whole[0], 1, 2)])
+        assert [where for _, where, _ in some] == [("A",), ("C",)]
+        assert "all of its 12 entries are" in self.told(complete=[self.whole[1]])[0][2]
+
+    def test_rows_that_are_wrong_alike_are_told_together(self):
+        rows = [self.whole[1].narrowed(0, i, i + 1) for i in (3, 0)]
+        found = Found(throughout=[self.throughout(row, 6, 6) for row in rows])
+        (finding,) = found.findings(self.parameters)
+        assert finding.message.startswith("B[0, :], B[3, :]: each wrong throughout")
+        assert finding.evidence == {"regions": ["B[0, :]", "B[3, :]"], "entries": 6}
+        assert (found.count, found.dense_blocks, len(found.skip), len(found.whole)) == (2, 1, 2, 2)
+        (one,) = self.told(throughout=[self.throughout(rows[0], 6, 6)])
+        assert one[2].startswith("B[3, :]: wrong throughout")
+
+    @pytest.mark.parametrize(
+        ("of", "constant", "what"),
+        [
+            ("parameter", -0.25, "claimed - measured = -0.25 * parameter"),
+            ("gradient", 0.5, "the claimed gradient is 2 times the measured one"),
+            ("gradient", -1.0, "the claimed gradient is 0.5 times the measured one"),
+            ("gradient", 1 - 1e-7, "a gradient is claimed where the measured one is zero"),
+            ("gradient", 1 - 1e-5, "the claimed gradient is 100000 times the measured one"),
+        ],
+    )
+    def test_of_a_pattern(self, of, constant, what):
+        pattern_ = Pattern(self.whole[:2], of, constant, 1e-9)
+        found = Found(patterns=[pattern_])
+        (finding,) = found.findings(self.parameters)
+        assert finding.message == f"all of A, all of B: in every entry {what}"
+        assert finding.where == ("A", "B")
+        assert finding.evidence["constant"] == constant and finding.evidence["of"] == of
+        assert found.whole == list(self.whole[:2]) and not found.dense and found.count == 1
+
+    def test_what_was_left(self):
+        left = [self.whole[2], self.whole[0].narrowed(1, 0, 1), self.whole[2].narrowed(0, 0, 1)]
+        ((name, where, message),) = self.told(left=left)
+        assert (name, where) == ("search-ended", ("C", "A"))
+        assert message.startswith("the search in C, A ended with the evaluations allowed")
+        (finding,) = Found(left=left).findings(self.parameters)
+        assert finding.evidence == {"entries": 12 + 4 + 3}
+        assert self.told() == []
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-9, 1 + 3e-8])

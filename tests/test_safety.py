@@ -18,6 +18,9 @@ from hypothesis.extra import numpy as arrays
 from models import Holder, Mlp, frozen, slope, value
 
 from pytest_gradcheck import SubjectError, check
+from pytest_gradcheck.core.exhaustive import one_by_one
+from pytest_gradcheck.core.loss import Loss
+from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.state import State, state_of
 
 EXCEPTIONS = [RuntimeError, KeyboardInterrupt, SystemExit, pytest.skip.Exception]
@@ -436,6 +439,32 @@ def test_an_object_that_is_written_back_to_holds_its_very_own_arrays_again() -> 
     assert check(owner).status == "pass"
     assert owner.W is array
     assert array.tobytes() == before
+
+
+@pytest.mark.parametrize("layout", ["C", "F"])
+@pytest.mark.parametrize("watch", [None, lambda done, expected, where: None])
+@pytest.mark.parametrize("at", range(1, 6))
+def test_each_entry_is_back_when_a_call_ends_the_evaluation(
+    at: int, watch: Any, layout: Any
+) -> None:
+    array = np.asarray([[-0.0, 1.0], [2.0, 3.0]], order=layout)
+    before, seen = array.tolist(), []
+
+    def loss() -> float:
+        seen.append(array.tolist())
+        if len(seen) == at:
+            raise KeyboardInterrupt
+        return 1.0
+
+    parameter, counted = Parameter("x", array), Loss(loss)
+    counted.watch = watch
+    theta = parameter.read()
+    with pytest.raises(KeyboardInterrupt) if at < 5 else contextlib.nullcontext():
+        one_by_one(counted, parameter, theta, theta + 0.5)
+    assert array.tolist() == before and np.signbit(array[0, 0])
+    assert counted.evaluations == min(at - 1, 4)
+    moved = np.reshape(seen, (-1, 4)) - np.reshape(before, 4)
+    assert np.array_equal(moved, 0.5 * np.eye(4)[: len(seen)])
 
 
 class Pair(NamedTuple):

@@ -100,7 +100,7 @@ class TestTruncation:
 
     def test_is_none_where_noise_is_as_large(self) -> None:
         quotients = 3 + 0.7 * self.h**2
-        assert np.isnan(self.of(quotients, sigma=1e-1))
+        assert np.isnan(self.of(quotients, sigma=1e-1)) and np.isnan(self.of(quotients, sigma=1e-2))
         assert self.of(quotients, sigma=1e-4) == pytest.approx(0.7)
         seen = np.where(self.h > 1e-3, quotients, 3 + 1e-7 / self.h * (-1.0) ** np.arange(12))
         assert self.of(seen, sigma=1e-7) == pytest.approx(0.7)

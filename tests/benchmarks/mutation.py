@@ -193,6 +193,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "core.judge": {"if high < 0.5:": "no float is at that very bound"},
     "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
     "core.measure": {
+        "worst, rest = left[: TRIED // 2], left[TRIED // 1 :]": (
+            "fewer entries are tried before the first step of the others is trusted; where that is"
+            " too soon, random directions contradict it: a cost"
+        ),
         "SOME = 33": "the same",
         "SOME = 31": "how often it is asked whether to go on: a cost",
         "agree = error < noise + claim_rounding + self._target(claim)": (
