@@ -53,6 +53,15 @@ def test_entries_too_few_for_directions_are_averaged_one_by_one(noise: float, wr
     assert result.evaluations < 50_000
 
 
+def test_the_noise_at_parameters_of_zero_is_known() -> None:
+    result = check(
+        loss=lambda x: float(np.sum(np.exp(x))) * (1 + 1e-6 * jitter(x)),
+        grads=np.exp,
+        params=np.zeros(6),
+    )
+    require_decided(result)
+
+
 def test_one_wrong_entry_of_a_noisy_block_is_flagged_all_the_same() -> None:
     x = np.random.default_rng(5).normal(size=20)
     result = check(

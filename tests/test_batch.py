@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,14 @@ from pytest_gradcheck import Problem, SubjectError, check
 from pytest_gradcheck.adapters import hooks
 from pytest_gradcheck.core import batch as batch_module
 from pytest_gradcheck.core.batch import Batches
+from pytest_gradcheck.core.evaluators import workers
 from pytest_gradcheck.core.exhaustive import one_by_one
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter, Scalar
+from pytest_gradcheck.core.point import Point
 from pytest_gradcheck.core.result import Result
 from pytest_gradcheck.core.structure import flatten
+from pytest_gradcheck.settings import merge
 
 
 def verdict(result: Result) -> Any:
@@ -422,3 +426,33 @@ def test_rounding_of_the_parameters_is_no_disagreement(
     else:
         with pytest.raises(SubjectError, match="disagree"):
             check(Roughly(dtype=dtype), refine=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "elsewhere", "copies", "sent"),
+    [
+        ({}, False, False, False),
+        ({"train": 3}, False, False, True),
+        ({"points": 1}, False, False, True),
+        ({}, True, False, True),
+        ({}, False, True, True),
+    ],
+)
+def test_values_go_along_with_an_object_whose_copy_would_stand_elsewhere(
+    options: dict[str, Any], elsewhere: bool, copies: bool, sent: bool
+) -> None:
+    x = np.array([1.0, 2.0])
+    problem = Problem(
+        [Parameter("x", x)],
+        lambda: float(np.sum(x)),
+        lambda: [np.ones(2)],
+        rebuild=list,  # never called: nothing is sent here
+        put_back=list if copies else None,
+    )
+    loss = Loss(problem.loss)
+    point = Point(loss, 3.0, [np.ones(2)], problem.grads, [1e-16], 0.0, False)
+    settings = merge({"executor": SimpleNamespace(submit=list), **options})
+    spread = workers(problem, problem, point, settings, evaluations=9, elsewhere=elsewhere)
+    assert spread is not None
+    values = spread.shipment.values
+    assert [v.tolist() for v in values or ()] == ([[1.0, 2.0]] if sent else [])

@@ -66,16 +66,28 @@ def test_kink_that_noise_hides_near_the_point_is_not_taken_to_lie_at_it(distance
     assert findings(result) & {"coarse", "tiny-gradient", "undecided"}
 
 
-def test_kink_that_noise_hides_is_at_the_point_where_the_claim_jumps() -> None:
+@pytest.mark.parametrize("slope", [-30.0, 3.0, 30.0])
+def test_kink_that_noise_hides_is_at_the_point_where_the_claim_jumps(slope: float) -> None:
     def loss(x: np.ndarray) -> float:
-        return float(OFFSET + np.sum(np.maximum(x, 0.5)) + np.sum(3 * x))
+        return float(OFFSET + np.sum(np.maximum(x, 0.5)) + np.sum(slope * x))
 
     def grads(x: np.ndarray) -> np.ndarray:
-        return (x > 0.5) + 3.0
+        return (x > 0.5) + slope
 
     result = check(loss=loss, grads=grads, params=np.full(3, 0.5))
     assert [block.status for block in result.blocks] == ["pass"]
     assert findings(result) == {"kink"}
+
+
+def test_entries_beside_a_kink_are_measured_as_well_as_without() -> None:
+    # every line through the point meets it, so that none bounds what a first step leaves open
+    result = check(
+        loss=lambda x: float(1e3 + abs(x[0] - 1) + np.sum(np.exp(x))),
+        grads=np.exp,
+        params=np.ones(8),
+    )
+    assert result.status == "pass" and findings(result) == {"kink"}
+    assert result.uncertainty <= 1e-7
 
 
 class TestTwoKinksNearerThanAnyStep:

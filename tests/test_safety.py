@@ -21,6 +21,7 @@ from pytest_gradcheck import SubjectError, check
 from pytest_gradcheck.core.exhaustive import one_by_one
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.put_back import lay_out, layout_of
 from pytest_gradcheck.core.state import State, state_of
 
 EXCEPTIONS = [RuntimeError, KeyboardInterrupt, SystemExit, pytest.skip.Exception]
@@ -465,6 +466,41 @@ def test_each_entry_is_back_when_a_call_ends_the_evaluation(
     assert counted.evaluations == min(at - 1, 4)
     moved = np.reshape(seen, (-1, 4)) - np.reshape(before, 4)
     assert np.array_equal(moved, 0.5 * np.eye(4)[: len(seen)])
+
+
+def reshaped(array: np.ndarray) -> None:
+    array.shape = (3, 2)
+
+
+def seen_as_single(array: np.ndarray) -> None:
+    array.dtype = np.float32  # type: ignore[misc]
+
+
+def seen_as_bytes_in_one_row(array: np.ndarray) -> None:
+    array.dtype = np.uint8  # type: ignore[misc]
+    array.shape = (48,)
+
+
+def transposed(array: np.ndarray) -> None:
+    array.strides = (8, 16)
+
+
+def protected(array: np.ndarray) -> None:
+    array.flags.writeable = False
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "change", [reshaped, seen_as_single, seen_as_bytes_in_one_row, transposed, protected]
+)
+def test_an_array_gets_back_the_look_it_had(change: Callable[[np.ndarray], None]) -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    layout, values = layout_of(array), array.copy()
+    change(array)
+    assert layout_of(array) != layout
+    assert lay_out(array, layout)
+    assert layout_of(array) == layout and np.array_equal(array, values)
+    assert not lay_out(array, layout)
 
 
 class Pair(NamedTuple):
