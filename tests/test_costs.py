@@ -350,6 +350,30 @@ def test_the_norm_of_a_gradient_that_is_wrong_throughout_is_measured_by_probes()
 
 
 @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-6])
+@pytest.mark.parametrize("unit", [1e-10, 1.0, 1e10])
+def test_a_gradient_claimed_to_be_zero_is_seen_to_be_none(
+    mode: str, size: float, unit: float
+) -> None:
+    def both(right: bool) -> Result:
+        return check(
+            loss=lambda p: unit * float(loss(p["a"]) + right * size * np.sum(np.sin(p["b"]))),
+            grads=lambda p: {"a": unit * slope(p["a"]), "b": np.zeros(6)},
+            params={"a": X[:30].copy(), "b": X[:6].copy()},
+            mode=mode,
+        )
+
+    wrong = both(right=True)
+    assert [(block.name, block.status) for block in wrong.blocks] == [("a", "pass"), ("b", "fail")]
+    assert wrong.blocks[1].relative_error == pytest.approx(1)
+    right = both(right=False)
+    assert [block.status for block in right.blocks] == ["pass", "pass"]
+    assert {finding.name for finding in right.findings} == {"zero-gradient"}
+    if unit <= 1:
+        assert right.evaluations <= 2 * 36 + AT_THE_POINT
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
 def test_a_whole_matrix_in_the_wrong_order_is_told_from_a_few_slopes(mode: str) -> None:
     result = check(
         loss=lambda x: loss(x.reshape(-1)),

@@ -10,6 +10,7 @@ import pytest
 from models import Holder, Mlp, frozen, slope, value
 
 from pytest_gradcheck import SettingsError, SubjectError, check
+from pytest_gradcheck.core.structure import flatten, match
 
 
 def net(**changed: Any) -> Mlp:
@@ -333,3 +334,36 @@ def test_a_returned_tuple_is_told_to_be_several_objects(run: Any) -> None:
     result.stdout.fnmatch_lines(
         ["FAILED *return an object that holds its data*a tuple: 3 objects*"]
     )
+
+
+def nested(depth: int, leaf: Any) -> Any:
+    for _ in range(depth):
+        leaf = [leaf]
+    return leaf
+
+
+def test_parameters_nested_32_deep_are_the_deepest() -> None:
+    (leaf,) = flatten(nested(32, 1.5))
+    assert leaf.value == 1.5 and leaf.name == "params" + 32 * "[0]"
+    with pytest.raises(SubjectError, match="nested more than 32 levels deep"):
+        flatten(nested(33, 1.5))
+
+
+def test_each_missing_gradient_is_told_with_its_place() -> None:
+    params = {"a": 1.0, "inner": {"W": 1.0, "b": 2.0, "none": None}, "pair": [1.0, 2.0]}
+    with pytest.raises(SubjectError) as info:
+        match(params, {"inner": {"dW": 1.0, "b": 2.0, "c": 3.0}, "pair": [1.0], "z": 0.0})
+    lines = [line.strip() for line in str(info.value).splitlines()]
+    assert lines[1:-1] == [
+        "no gradient for 'a'",
+        "gradients without a parameter: 'z'",
+        "no gradient for 'W' in inner (grads has 'dW': call it 'W')",
+        "gradients in inner without a parameter: 'c'",
+        "pair has 2 items, its gradient 1",
+    ]
+    assert match(params, {"a": 1, "inner": {"W": 2, "b": 3}, "pair": np.array([4, 5])}) == [
+        *(1, 2, 3, 4, 5)
+    ]
+    for wrong, what in (([1.0], "params is a mapping"), ({"pair": 3.0}, "pair is a sequence")):
+        with pytest.raises(SubjectError, match=what):
+            match(params, wrong)

@@ -361,6 +361,26 @@ class DrawsFromItsClass(Dropout):
         return super().loss()
 
 
+class OfAnotherPackage:
+    """As a framework may have it, with a life of its own."""
+
+    rng = np.random.RandomState(1)
+
+
+@pytest.mark.parametrize("module", ["torch", "torch.nn.modules"])
+def test_generator_of_a_class_of_another_package_is_not_ours_to_hold(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mine(OfAnotherPackage, Dropout):
+        def __init__(self) -> None:
+            self.params, self.factor = {"W": np.linspace(-1, 1, 8)}, 1.0
+
+    assert check(Mine()).status == "pass"
+    monkeypatch.setattr(OfAnotherPackage, "__module__", module)
+    with pytest.raises(SubjectError, match="not deterministic"):
+        check(Mine())
+
+
 class Derived(DrawsFromItsClass):
     pass
 
