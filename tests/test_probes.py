@@ -358,6 +358,27 @@ def test_budget_ends_the_search_and_says_so():
     assert result.evaluations <= 220
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_search_finds_before_its_end_is_the_worst(seed):
+    rng = np.random.default_rng(seed)
+    x, off = rng.normal(size=(60, 50)), np.zeros((60, 50))
+    off.flat[rng.choice(3000, 40, replace=False)] = 1e-3 * rng.normal(size=40)
+    row = int(rng.integers(60))
+    off[row, 7] += 1.0
+    result = check(
+        loss=lambda p: float(np.sum(np.sin(p))),
+        grads=lambda p: np.cos(p) + off,
+        params=x,
+        mode="probe",
+        max_evaluations=180,
+        seed=seed,
+    )
+    assert "search-ended" in {finding.name for finding in result.findings}
+    assert result.worst[0].index == (row, 7)
+    for entry in result.worst:
+        assert abs(entry.analytic - entry.numeric - off[entry.index]) <= entry.uncertainty
+
+
 def test_kinks_at_the_point_are_left_for_a_displaced_one():
     network = Network(activation="relu", bias=0)
     network.X[0] = 0  # puts every unit of the first layer exactly at its kink
