@@ -23,7 +23,7 @@ from pytest_gradcheck.core.belief import Belief
 from pytest_gradcheck.core.located import Found, Throughout
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
-from pytest_gradcheck.core.probes import Prober
+from pytest_gradcheck.core.probes import Prober, Reading
 from pytest_gradcheck.core.probing import Probing
 from pytest_gradcheck.core.region import Region
 from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length, probes_for
@@ -719,6 +719,111 @@ class TestExplanations:
                     assert found is not None
                     assert (found.regions, found.of) == ((slice_,), of)
                     assert abs(found.constant + 0.3) <= found.uncertainty <= 1e-4
+
+
+class TestProber:
+    """Derivatives along rows of weights, of a loss whose gradient is known."""
+
+    SHAPES = ((6, 5), (7,))
+
+    def prober(self, dtype=float, claim=1.0, unit=(1.0, 1e-4)):
+        rng = np.random.default_rng(0)
+        self.parameters = [
+            Parameter(f"p{i}", (u * rng.normal(size=shape)).astype(dtype))
+            for i, (shape, u) in enumerate(zip(self.SHAPES, unit, strict=True))
+        ]
+        self.origin = [p.read() for p in self.parameters]
+        self.true = [np.cos(x / u) / u for x, u in zip(self.origin, unit, strict=True)]
+        claims = [claim * g for g in self.true]
+
+        def loss():
+            pairs = zip(self.parameters, unit, strict=True)
+            return float(sum(np.sum(np.sin(p.array.astype(float) / u)) for p, u in pairs))
+
+        weight = [1 / float(np.linalg.norm(g)) for g in claims]
+        belief = Belief(claims, [1e-16] * 2, weight)
+        self.regions = [Region.whole(i, shape) for i, shape in enumerate(self.SHAPES)]
+        counted = Loss(loss)
+        return Prober(
+            self.parameters, counted, base=loss(), origin=self.origin, belief=belief, seed=3
+        )
+
+    def slope(self, prober, regions, row, gradient, skip=()):
+        total = 0.0
+        for region in regions:
+            size = math.prod(self.SHAPES[region.block])
+            kept = np.zeros(size, bool)
+            region.of(kept)[...] = True
+            for other in skip:
+                if other.block == region.block:
+                    other.of(kept)[...] = False
+            w = draw(3, row, region.block, size) * kept
+            total += prober.weight[region.block] * UNIT * float(gradient[region.block] @ w)
+        return total
+
+    @pytest.mark.parametrize("part", ["all", "rows", "vector", "without a column"])
+    def test_a_reading_is_the_derivative_along_its_weights(self, part):
+        prober = self.prober(claim=1.5)
+        matrix, vector = self.regions
+        regions = {"rows": [matrix.narrowed(0, 2, 5), vector], "vector": [vector]}.get(
+            part, self.regions
+        )
+        skip = [matrix.narrowed(1, 3, 4)] if part == "without a column" else []
+        before = [p.array.tobytes() for p in self.parameters]
+        for row in range(4):
+            true = self.slope(prober, regions, row, self.true, skip)
+            reading = prober.read(regions, row, target=1e-9, skip=skip)
+            assert abs(reading.value - true) <= reading.bar <= 1e-6
+            assert 0 < reading.noise <= reading.bar and not reading.kink
+            assert prober.expected(regions, row, skip) == pytest.approx(1.5 * true)
+            assert [p.array.tobytes() for p in self.parameters] == before
+
+    def test_a_part_measured_is_taken_from_the_whole(self):
+        prober = self.prober()
+        halves = self.regions[0].halves(0)
+        whole = prober.read([self.regions[0]], 1, target=1e-9)
+        rest = whole - prober.read([halves[0]], 1, target=1e-9)
+        true = self.slope(prober, [halves[1]], 1, self.true)
+        assert abs(rest.value - true) <= rest.bar <= 1e-6
+        left = Reading(3.0, 0.5, 0.3) - Reading(1.0, 0.2, 0.4, kink=True)
+        assert (left.value, left.bar, left.noise, left.kink) == (2.0, 0.7, 0.5, True)
+
+    def test_an_entry_by_itself(self):
+        prober = self.prober()
+        for block, i in ((0, 0), (0, 17), (1, 6)):
+            found = prober.entry(block, i, target=1e-8 * abs(self.true[block][i]))
+            off = abs(found.value - self.true[block][i])
+            assert off <= found.uncertainty <= 1e-6 * abs(self.true[block][i])
+
+    def test_blocks_are_moved_as_far_as_they_are_large(self):
+        prober = self.prober()
+        for block, theta in enumerate(self.origin):
+            size = float(np.sqrt(np.mean(theta**2)))
+            norm = float(np.linalg.norm(self.true[block]))
+            assert prober.reach(block) == pytest.approx(size * norm)
+
+    def test_float32_is_read_as_if_it_were_not_rounded(self):
+        prober = self.prober(np.float32, unit=(1.0, 1.0))
+        for row in range(4):
+            true = self.slope(prober, self.regions, row, self.true)
+            reading = prober.read(self.regions, row, target=1e-9)
+            assert abs(reading.value - true) <= reading.bar <= 1e-3
+        wrong, ratios = self.prober(np.float32, claim=3.0, unit=(1.0, 1.0)), []
+        for row in range(20):  # by how much it is rounded is judged by the wrong gradient
+            true = self.slope(wrong, self.regions, row, self.true)
+            reading = wrong.read(self.regions, row, target=1e-9)
+            assert reading.bar <= 1e-2
+            ratios.append(abs(reading.value - true) / reading.bar)
+        assert np.median(ratios) <= 1 and np.median(ratios) >= 0.01
+
+    def test_later_readings_begin_where_earlier_ones_ended(self):
+        prober = self.prober()
+        counts = []
+        for row in range(6):
+            before = prober.loss.evaluations
+            prober.read(self.regions, row, target=1e-9)
+            counts.append(prober.loss.evaluations - before)
+        assert max(counts[2:]) <= counts[0] and max(counts) <= 16
 
 
 class TestFound:
