@@ -214,6 +214,16 @@ def test_two_entries_exchanged_do_not_cancel():
         assert wrong(probe(network, seed=seed)) == {"W1[0, 0]", "W1[5, 5]"}
 
 
+def test_a_short_row_is_told_as_that_row_as_well():
+    network = Network((30, 12, 5))
+
+    def spoil(grads):
+        grads["W1"][3] *= 2
+
+    network.spoil = spoil
+    assert regions(probe(network)) == ["W1[3, :]"]
+
+
 def test_a_doubled_row_is_told_as_that_row():
     network = Network()
 

@@ -192,7 +192,29 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "core.judge": {"if high < 0.5:": "no float is at that very bound"},
     "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
+    "core.locate": {
+        "MOST_ROWS = 7": "rows read before a part is halved, one less: a cost",
+        "MOST_ROWS = 9": "the same, one more",
+        "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
+        "self._correct(part.regions[ -1].block, i)": "the part has a single region",
+        "if len(axes) < 1 or entry.block in self._slices:": (
+            "a slice of a vector is the entry itself, which is no two entries"
+        ),
+        "WIDESPREAD, GLANCE = 2, 2": (
+            "parameters wrong throughout from which on others are not searched, two or three: a"
+            " bound on the cost"
+        ),
+    },
     "core.measure": {
+        "TRIED = 7": "entries examined before the first step of the rest is trusted: as good",
+        "FEW = 2": "parameters of three entries are asked along random directions: a cost",
+        "tried = [*worst, *self.rng.permutation(rest)[: TRIED * 2]]": (
+            "more entries are tried: a cost"
+        ),
+        "CLEAR = 9.0": "nine or ten times what ladders know: as good",
+        "right = np.isfinite(bars[tried]) & (off < bars[tried] + known)": (
+            "no two such floats are equal"
+        ),
         "worst, rest = left[: TRIED // 2], left[TRIED // 1 :]": (
             "fewer entries are tried before the first step of the others is trusted; where that is"
             " too soon, random directions contradict it: a cost"
