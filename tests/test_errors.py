@@ -10,6 +10,8 @@ import pytest
 from models import Holder, Mlp, frozen, slope, value
 
 from pytest_gradcheck import SettingsError, SubjectError, check
+from pytest_gradcheck.core.gradients import one_for_each
+from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.structure import flatten, match
 
 
@@ -367,3 +369,15 @@ def test_each_missing_gradient_is_told_with_its_place() -> None:
     for wrong, what in (([1.0], "params is a mapping"), ({"pair": 3.0}, "pair is a sequence")):
         with pytest.raises(SubjectError, match=what):
             match(params, wrong)
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, "p0,"), (10, "p8, p9,"), (11, "p8, p9, ...,")])
+def test_of_many_parameters_the_first_are_named(count: int, named: str) -> None:
+    parameters = [Parameter(f"p{i}", np.ones(2)) for i in range(count)]
+    for handed in ([], None, {"p0": np.ones(2)}, "grads"):
+        with pytest.raises(SubjectError) as info:
+            one_for_each(handed, parameters)
+        assert f"a list of {count}, one for each" in str(info.value)
+        assert f"{named} in this order" in str(info.value)
+    gradients = one_for_each([np.array([1, 2])] * count, parameters)
+    assert len(gradients) == count and gradients[0].dtype == np.float64

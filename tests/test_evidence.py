@@ -9,15 +9,20 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck.core.belief import Belief
+from pytest_gradcheck.core.cancelled import is_cancelled, may_be_cancelled
 from pytest_gradcheck.core.differences import Derivative
 from pytest_gradcheck.core.judge import (
     Interval,
+    grade,
     interval_of,
+    is_settled,
     judge_block,
     judge_whole,
     point_findings,
     worst_entries,
+    worst_status,
 )
+from pytest_gradcheck.core.line import shortest, uphill
 from pytest_gradcheck.core.measured import (
     COMMON,
     OWN,
@@ -185,8 +190,62 @@ class TestMeasured:
         assert measured([1.0], [1.0]).first_not_finite() is None
 
 
+class TestCancelled:
+    """Claims that are zero but for the rounding of the precision they were computed in."""
+
+    @pytest.mark.parametrize("whole", [1e-8, 1.0, 1e8])
+    def test_are_small_beside_the_whole_and_measured_as_zero(self, whole: float) -> None:
+        single = {"rounding": 2.0**-24, "whole": whole}
+        claimed = 50 * 2.0**-24 * whole
+        assert may_be_cancelled(claimed, **single)
+        assert not may_be_cancelled(0.0, **single)
+        assert not may_be_cancelled(3 * claimed, **single)
+        assert not may_be_cancelled(claimed, rounding=2.0**-53, whole=whole)
+        assert is_cancelled(claimed, 0.05 * claimed, **single)
+        assert is_cancelled(claimed, 0.0, **single)
+        assert not is_cancelled(claimed, 0.2 * claimed, **single)
+        assert not is_cancelled(3 * claimed, 0.0, **single)
+
+
+class TestLines:
+    def test_uphill_is_where_the_claim_rises_in_unequal_steps(self) -> None:
+        claim = np.array([1.0, -2.0, 0.0, 1e-9, -1e9, 3.0])
+        steps = uphill(claim)
+        assert np.array_equal(np.sign(steps), np.sign(claim))
+        lengths = np.abs(steps[claim != 0])
+        assert np.all((lengths >= 0.5) & (lengths < 1.5)) and np.unique(lengths).size == 5
+        assert np.array_equal(steps, uphill(claim))
+
+    @pytest.mark.parametrize(
+        ("dtypes", "least"),
+        [
+            ([np.float64], 0.0),
+            ([np.float64, np.float32], 1e3 * 2.0**-23),
+            ([np.float32, np.float16], 0.1),
+        ],
+    )
+    def test_shortest_step_is_a_thousand_digits_of_the_coarsest(
+        self, dtypes: list[Any], least: float
+    ) -> None:
+        parameters = [Parameter("p", np.ones(2, dtype)) for dtype in dtypes]
+        assert shortest(parameters) == pytest.approx(least)
+
+
 class TestVerdict:
     settings = merge({})
+
+    def test_grades_are_up_to_tol_and_from_fail_on(self) -> None:
+        tol, fail = self.settings.tol, self.settings.fail
+        assert [grade(error, self.settings) for error in (0.0, tol, 2 * tol, fail, math.nan)] == [
+            *("pass", "pass", "warn", "fail", "fail")
+        ]
+        assert worst_status(["pass", "fail", "warn"]) == "fail"
+        assert worst_status([]) == "pass"
+
+    def test_settled_is_what_passes_and_is_known_to_warn(self) -> None:
+        assert is_settled(measured(np.ones(4), np.ones(4), 1e-6), self.settings)
+        assert not is_settled(measured(np.ones(4), np.ones(4), 1e-4), self.settings)
+        assert not is_settled(measured(np.ones(4), 1.1 * np.ones(4), 1e-9), self.settings)
 
     def test_interval(self) -> None:
         assert Interval.of(1.0, 2.0, 4.0, 10.0) == Interval(0.1, 0.2, 0.4)

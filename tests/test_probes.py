@@ -26,7 +26,16 @@ from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.probes import Prober, Reading
 from pytest_gradcheck.core.probing import Probing
 from pytest_gradcheck.core.region import Region
-from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length, probes_for
+from pytest_gradcheck.core.weights import (
+    LOOKS,
+    SPREAD,
+    UNIT,
+    draw,
+    greatest_length,
+    least_length,
+    probes_for,
+    spread,
+)
 from pytest_gradcheck.report.text import failure
 
 
@@ -537,6 +546,31 @@ class TestWeights:
         counts = [probes_for(c) for c in (0.9, 0.999, 1 - 1e-6, 1 - 1e-9)]
         assert counts == sorted(counts)
         assert counts[2] == 4
+
+    @pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 8, 101])
+    def test_are_as_many_as_entries(self, size):
+        weights = draw(1, 2, 3, size)
+        assert weights.dtype == np.int16 and weights.size == size
+        assert np.array_equal(weights, draw(1, 2, 3, 200)[:size])
+
+    @pytest.mark.parametrize("confidence", [0.5, 0.99, 1 - 1e-9])
+    def test_lengths_are_what_the_bounds_on_their_probability_say(self, confidence):
+        risk = (1 - confidence) / LOOKS
+        for count, ball in ((1, 2.0), (2, math.pi), (3, 4 * math.pi / 3)):
+            r = least_length(count, confidence)
+            assert ball * r**count / 6 ** (count / 2) == pytest.approx(risk)
+            assert spread(count, confidence) == pytest.approx(math.sqrt(count) / r)
+        for count in (1, 3, 10):
+            q = greatest_length(count, confidence) ** 2
+            assert q > count
+            rare = (q / count) ** (count / 2) * math.exp((count - q) / 2)
+            assert rare == pytest.approx(risk)
+
+    @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.999, 1 - 1e-6, 1 - 1e-12])
+    def test_probes_are_the_fewest_with_a_bound_not_too_far_off(self, confidence):
+        count = probes_for(confidence)
+        assert spread(count, confidence) <= SPREAD
+        assert count == 1 or spread(count - 1, confidence) > SPREAD
 
     @given(
         st.integers(0, 2**32 - 1),

@@ -263,6 +263,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.weights": {
+        "for _ in range(59):": "a bracket has long been halved to two neighbouring floats",
+        "for _ in range(61):": "the same",
+        "words: NDArray[np.uint64] = source.random_raw(-(-size // 3))": (
+            "more is drawn than is used: a cost"
+        ),
         "low, high = float(count), 2 * count - 3 * log_risk": "the bracket still holds the root",
     },
 }
