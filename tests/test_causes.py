@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from network import Network
 
-from pytest_gradcheck import Finding, check
+from pytest_gradcheck import Finding, SubjectError, check
 from pytest_gradcheck.core.measured import Measured
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.findings.causes import causes
@@ -963,6 +963,59 @@ class TestSituation:
                 return super().grads(X[0])
 
         assert without(Odd(), three, np.ones(7)) is None  # of another length than every axis
+
+    @pytest.mark.parametrize(
+        ("dtype", "claim", "rounding"),
+        [
+            (np.float64, lambda x: 2 * x, 2.0**-53),
+            (np.float64, lambda x: (2 * x).astype(np.float32), 2.0**-24),
+            (np.float64, lambda x: (2 * x).astype(np.float32).astype(float), 2.0**-24),
+            (np.float64, lambda x: np.array([0.5, 3.0, -2.0]), 2.0**-53),
+            (np.float64, lambda x: 1e300 * x, 2.0**-53),
+            (np.float32, lambda x: 2 * x, 2.0**-24),
+            (np.float32, lambda x: (2 * x).astype(float) / 3, 2.0**-24),
+            (np.float16, lambda x: (2 * x).astype(np.float32), 2.0**-11),
+        ],
+    )
+    def test_precision_in_which_a_claim_was_computed(
+        self, dtype: Any, claim: Callable[[Any], Any], rounding: float
+    ) -> None:
+        class Square:
+            def __init__(self) -> None:
+                self.params = {"x": np.array([0.1, -0.7, 1.3], dtype)}
+
+            def loss(self) -> float:
+                return float(np.sum(self.params["x"].astype(float) ** 2))
+
+            def grads(self) -> Arrays:
+                return {"x": claim(self.params["x"])}
+
+        assert self.look(lambda s: list(s.point.rounding), Square()) == [rounding]
+
+    @pytest.mark.parametrize(("jitter", "same"), [(0.5e-8, True), (2e-8, False)])
+    def test_noise_up_to_which_a_loss_is_one_and_the_same(self, jitter: float, same: bool) -> None:
+        calls = [0]
+
+        def loss(x: np.ndarray) -> float:
+            calls[0] += 1
+            return 1e3 * (1 + jitter * (calls[0] % 2)) + float(x @ x)
+
+        def asked() -> Any:
+            seen: list[Any] = []
+            check(
+                loss=loss,
+                grads=lambda x: 2 * x,
+                params=np.ones(2),
+                findings=[lambda s: seen.append(s.point) or []],
+            )
+            return seen[0]
+
+        if same:
+            point = asked()
+            assert point.deterministic and point.jitter == pytest.approx(1e3 * jitter, rel=1e-3)
+        else:
+            with pytest.raises(SubjectError, match="not deterministic"):
+                asked()
 
     def test_what_is_known_beside(self) -> None:
         def look(situation: Any) -> Any:

@@ -279,6 +279,16 @@ class TestVerdict:
         assert entries[0].relative_error == pytest.approx(0.4 / 2.4)
         assert entries[0].uncertainty == 0.1
 
+    @pytest.mark.parametrize("size", [1e-300, 1.0, 1e100, 1e300])
+    def test_shares_of_errors_of_any_size(self, size: float) -> None:
+        block = measured([size, size, size], [0.7 * size, 0.6 * size, size])
+        with np.errstate(all="ignore"):  # as in a check
+            first, second, third = worst_entries([block], 3)
+        assert [e.index for e in (first, second, third)] == [(1,), (0,), (2,)]
+        if 1e-100 < size < 1e150:  # else the norm of all is no number
+            assert (first.share, second.share) == pytest.approx((0.64, 0.36))
+        assert third.share == 0 and third.error == 0
+
     def test_of_what_is_no_number_the_first_is_told(self) -> None:
         claim = [1.0, -math.inf, math.nan, 2.0]
         (found,) = point_findings([measured(claim, np.ones(4))], self.settings)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_gradcheck.core.climb import points_for
+from pytest_gradcheck.core.climb import Climb, points_for
 from pytest_gradcheck.core.differences import MANY, Derivative, agrees_at, derivative, verdict
 from pytest_gradcheck.core.fit import Window
 from pytest_gradcheck.core.jumps import longest_inside, slopes_belie_secants
@@ -23,7 +23,10 @@ from pytest_gradcheck.core.ladder import (
     Ladder,
     tableau,
 )
+from pytest_gradcheck.core.line import Axis
+from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.noise import difference_table, measure_noise
+from pytest_gradcheck.core.parameters import Parameter
 
 UNIT = 2.0**-53
 """Rounding of a value of size 1."""
@@ -650,6 +653,14 @@ class TestJumps:
         assert self.belied(f, 1 - jump, 1.0, scale=scale, step=1e-8 * scale)
         assert not self.belied(f, 1 - jump, 1 + 2 * jump, scale=scale, step=1e-8 * scale)
 
+    @pytest.mark.parametrize("part", [0.1, 1.0, 10.0])
+    def test_secants_have_to_be_within_a_quarter_of_the_difference(self, part: float) -> None:
+        def f(h: float) -> float:
+            return part * jumping(1.3e-5, 1.0, h)  # slopes of 0, secants of `part`
+
+        assert self.belied(f, 0.0, 1.2 * part) and self.belied(f, 0.0, 0.84 * part)
+        assert not self.belied(f, 0.0, 1.4 * part) and not self.belied(f, 0.0, 0.75 * part)
+
     def test_not_of_a_smooth_loss(self) -> None:
         for frequency in (1.0, 30.0, 1e3, 1e5):
             amplitude = 0.5 / frequency
@@ -688,6 +699,76 @@ class TestJumps:
         for side in (edge, -edge):
             found = longest_inside(outside(side, math.exp), 0.01)
             assert edge / 4 < found <= edge
+
+
+class TestClimb:
+    """One entry, from a first step of its own to as short a one as it takes."""
+
+    @staticmethod
+    def of(f: Callable[[float], float], claim: float, x: float = 1.0, **options: Any) -> Climb:
+        parameter = Parameter("x", np.array([x]))
+        axis = Axis(Loss(lambda: f(float(parameter.array[0]) - x)), parameter, 0, x)
+        given = {"own": abs(x), "scale": abs(x), "noise": UNIT, "eps": 1e-7} | options
+        return Climb(axis, f(0.0), claim, target=1e-9, enough=1e-7, **given)
+
+    def test_first_step_is_relative_to_what_is_larger_than_1(self) -> None:
+        assert self.of(math.exp, 1.0, 0.01).first == pytest.approx(1e-7)
+        assert self.of(math.exp, 1.0, -30.0).first == pytest.approx(3e-6)
+
+    @pytest.mark.parametrize("x", [1e-6, 1.0, 1e6])
+    def test_measures_at_the_size_of_its_parameter(self, x: float) -> None:
+        climb = self.of(lambda h: math.exp(h / x), 1 / x, x)
+        found = climb.measure()
+        assert abs(found.value * x - 1) <= found.uncertainty * x <= 1e-7
+        assert climb.ladder.longest == 2 * max(1.0, x)
+        assert climb.axis.parameter.array[0] == x
+
+    @pytest.mark.parametrize("x", [1e-3, 1.0, 1e3])
+    def test_noise_along_it(self, x: float) -> None:
+        climb = self.of(noisy(1e-9, 0, lambda h: math.exp(h / x)), 1.0, x)
+        assert 3e-10 < climb.own_noise() < 3e-9
+
+    @pytest.mark.parametrize("jump", [0.5, 1.0, 3.0])
+    @pytest.mark.parametrize("x", [1e-2, 1.0, 1e3])
+    def test_a_contradiction_that_comes_from_jumps(self, jump: float, x: float) -> None:
+        def f(h: float) -> float:
+            return x * jumping(1.3e-5, jump, h / x)
+
+        climb = self.of(f, 1.0, x)
+        found = climb.measure()
+        assert found.contradicts(1.0) and climb.jumps(found)
+        over = climb.across_jumps()
+        assert abs(over.value - 1) <= over.uncertainty <= 1e-3 * jump
+        wrong = self.of(f, 1 + 2 * jump, x)
+        assert not wrong.jumps(wrong.measure())
+
+    def test_a_contradiction_that_does_not(self) -> None:
+        for f in (math.exp, lambda h: math.sin(1e5 * h) / 1e5, lambda h: h + abs(h) / 2):
+            climb = self.of(f, 1.4)
+            assert not climb.jumps(climb.measure())
+
+    def test_few_jumps_are_told_by_the_longer_steps_that_meet_them(self) -> None:
+        def f(h: float) -> float:  # one jump to each side within the shorter secant
+            return 1e-3 * round(0.62 * h / 1e-3)
+
+        climb = self.of(f, 0.62)
+        assert climb.jumps(climb.measure()) == slopes_belie_secants(
+            f, slope=0.0, claim=0.62, scale=1.0, step=1e-8, broken=self.first_broken(climb)
+        )
+
+    @staticmethod
+    def first_broken(climb: Climb) -> float | None:
+        broken = [r.step for r in climb.ladder.rungs.values() if abs(r.central) > 0.31]
+        return min(broken, default=None)
+
+    @pytest.mark.parametrize("sizes", [(1.0, 1e3), (1e3, 1.0), (1e3, 1e3)])
+    def test_a_kink_is_at_the_point_within_a_billionth_of_the_size(
+        self, sizes: tuple[float, float]
+    ) -> None:
+        climb = self.of(abs, 0.0, own=sizes[0], scale=sizes[1])
+        for within, at in ((0.9e-6, True), (1.1e-6, False), (0.0, True)):
+            found = Derivative(0.0, 0.1, 0.1, -1.0, 1.0, within=within)
+            assert climb.is_at_point(found) == at
 
 
 @pytest.mark.parametrize("goal", [1.0, 2.0, 3.5])

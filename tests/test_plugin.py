@@ -8,6 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pytest_gradcheck import GradcheckError, SettingsError, SubjectError
+from pytest_gradcheck.session import failure_of
+
 XDIST = [("-p", "no:xdist"), ("-n2",)]
 """Reporting must be the same with and without workers."""
 
@@ -760,3 +763,11 @@ def test_adapter_outside_pytest(run: Any, pytester: pytest.Pytester) -> None:
             assert check(Polynomial([1, 2, 3]), adapters=[adapt]).title == "polynomial"
         """
     ).assert_outcomes(passed=1)
+
+
+def test_what_is_refused_is_shown_and_other_errors_are_not_ours() -> None:
+    for error in (SubjectError("no\n  gradient"), SettingsError("no\n  gradient")):
+        shown = failure_of(None, error)  # type: ignore[arg-type]
+        assert shown == {"headline": "no gradient", "refused": "no\n  gradient"}
+    for error in (ValueError("no gradient"), GradcheckError("none", None), None):
+        assert failure_of(None, error) is None  # type: ignore[arg-type]

@@ -176,6 +176,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.jumps": {
+        "same = sum(abs(value - slope) < difference / 2 for value in local) > len(places) / 2": (
+            "no two such floats are equal"
+        ),
         "SHRINK = 41": "a secant of 1e-24 of the scale, or of a quarter of it",
     },
     "core.ladder": {
@@ -206,6 +209,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.measure": {
+        "ELSEWHERE = 9.0": "eight or nine roundings of all parameters: as good",
         "TRIED = 7": "entries examined before the first step of the rest is trusted: as good",
         "FEW = 2": "parameters of three entries are asked along random directions: a cost",
         "tried = [*worst, *self.rng.permutation(rest)[: TRIED * 2]]": (
