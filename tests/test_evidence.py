@@ -372,7 +372,9 @@ class TestPicture:
     def of(block: Measured, *, wrong: bool = True) -> View:
         return views_of([block], [wrong])[0]
 
-    @pytest.mark.parametrize("shape", [(3, 4), (48, 48), (500, 300), (7, 1000), (2, 3, 40)])
+    @pytest.mark.parametrize(
+        "shape", [(3, 4), (48, 48), (500, 300), (7, 1000), (2, 3, 40), (3, 70_000)]
+    )
     def test_one_wrong_entry_stays_in_sight_at_its_place(self, shape: tuple[int, ...]) -> None:
         rng = np.random.default_rng(0)
         for _ in range(3):

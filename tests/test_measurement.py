@@ -13,7 +13,7 @@ import pytest
 from pytest_gradcheck.core.climb import Climb, points_for
 from pytest_gradcheck.core.differences import MANY, Derivative, agrees_at, derivative, verdict
 from pytest_gradcheck.core.fit import Window
-from pytest_gradcheck.core.jumps import longest_inside, slopes_belie_secants
+from pytest_gradcheck.core.jumps import NODES, WEIGHTS, longest_inside, slopes_belie_secants
 from pytest_gradcheck.core.ladder import (
     CENTRAL,
     JUMP,
@@ -652,6 +652,11 @@ class TestJumps:
 
         assert self.belied(f, 1 - jump, 1.0, scale=scale, step=1e-8 * scale)
         assert not self.belied(f, 1 - jump, 1 + 2 * jump, scale=scale, step=1e-8 * scale)
+
+    def test_mean_of_slopes_is_exact_for_polynomials_on_each_side(self) -> None:
+        for power in range(10):
+            assert NODES**power @ WEIGHTS == pytest.approx((1 - power % 2) / (power + 1), abs=1e-15)
+            assert np.abs(NODES) ** power @ WEIGHTS == pytest.approx(1 / (power + 1))
 
     @pytest.mark.parametrize("part", [0.1, 1.0, 10.0])
     def test_secants_have_to_be_within_a_quarter_of_the_difference(self, part: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from itertools import pairwise
 
@@ -20,6 +21,7 @@ from pytest_gradcheck.core.atoms import (
     pattern,
 )
 from pytest_gradcheck.core.belief import Belief
+from pytest_gradcheck.core.locate import Part, Search
 from pytest_gradcheck.core.located import Found, Throughout
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
@@ -868,6 +870,111 @@ class TestProber:
             prober.read(self.regions, row, target=1e-9)
             counts.append(prober.loss.evaluations - before)
         assert max(counts[2:]) <= counts[0] and max(counts) <= 16
+
+
+class TestSearch:
+    """From readings that are off to the entries that are wrong."""
+
+    SHAPES = ((30, 20), (40,), (3, 4, 5), ())
+
+    def search(self, off, *, limit=math.inf, seed=0):
+        """What a search finds of a claim that is off by so much, by block."""
+        rng = np.random.default_rng(seed)
+        arrays = [np.array(rng.normal(size=shape)) for shape in self.SHAPES]
+        parameters = [Parameter(f"p{i}", array) for i, array in enumerate(arrays)]
+        origin = [p.read() for p in parameters]
+        self.true = [np.cos(x) for x in origin]
+        claims = [g.copy() for g in self.true]
+        for block, array in off.items():
+            claims[block] += np.reshape(array, -1)
+        weight = [1 / float(np.linalg.norm(g)) for g in claims]
+        loss = Loss(lambda: float(sum(np.sum(np.sin(a)) for a in arrays)))
+        belief = Belief(claims, [1e-16] * len(claims), weight)
+        prober = Prober(parameters, loss, base=loss(), origin=origin, belief=belief, seed=seed)
+        regions = tuple(Region.whole(i, shape) for i, shape in enumerate(self.SHAPES))
+        rows = itertools.count()
+        search = Search(prober, target=1e-9, limit=limit, rows=rows, rng=rng)
+        self.before = math.inf
+        for _ in range(6):  # of which the first may but tell along which axis to look
+            count, skip = search.found.count, search.found.skip
+            readings = {
+                row: prober.read(regions, row, target=1e-9, skip=skip)
+                for row in itertools.islice(rows, 3)
+            }
+            self.before = min(self.before, loss.evaluations)
+            search.run(Part(regions, readings))
+            if search.found.count == count:
+                break
+        self.spent, self.belief = loss.evaluations - self.before, belief.gradient
+        return search
+
+    @staticmethod
+    def at(shape, *flat, size=0.1):
+        off = np.zeros(shape)
+        off.reshape(-1)[list(flat)] = size
+        return off
+
+    def require_corrected(self):
+        for believed, true in zip(self.belief, self.true, strict=True):
+            assert np.allclose(believed, true, atol=1e-7)
+
+    @pytest.mark.parametrize("block", range(4))
+    def test_one_entry(self, block):
+        size = self.true_size(block)
+        for i in {0, size // 3, size - 1}:
+            search = self.search({block: self.at(self.SHAPES[block], i)})
+            assert set(search.found.entries) == {(block, i)}
+            assert search.found.count == 1 and not search.exhausted and not search.found.left
+            self.require_corrected()
+            assert self.spent <= 40
+
+    def true_size(self, block):
+        return math.prod(self.SHAPES[block])
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_entries_here_and_there(self, seed):
+        rng = np.random.default_rng(seed)
+        off = {
+            block: self.at(self.SHAPES[block], *rng.choice(self.true_size(block), count, False))
+            for block, count in ((0, 4), (1, 2), (2, 1))
+        }
+        search = self.search(off, seed=seed)
+        wrong = {(b, int(i)) for b, array in off.items() for i in np.flatnonzero(array)}
+        assert set(search.found.entries) == wrong
+        self.require_corrected()
+        assert self.spent <= 700
+
+    def test_nothing_is_spent_where_nothing_is_wrong(self):
+        search = self.search({})
+        assert search.found.count == 0 and self.spent == 0
+
+    def test_a_small_parameter_is_measured_wholly(self):
+        rng = np.random.default_rng(5)
+        search = self.search({2: self.at((3, 4, 5)) + rng.normal(size=(3, 4, 5))})
+        assert [r.block for r in search.found.whole] == [2]
+        assert all(r.is_whole for r in search.found.whole)
+
+    @pytest.mark.parametrize("axis", [0, 1])
+    def test_rows_or_columns(self, axis):
+        rng = np.random.default_rng(1)
+        off = np.zeros((30, 20))
+        lines = off if axis == 0 else off.T
+        lines[[3, 11]] = rng.normal(size=(2, len(lines[0])))
+        search = self.search({0: off})
+        told = np.zeros((30, 20))
+        for region in search.found.whole:
+            region.of(told.reshape(-1))[...] = 1
+        told.reshape(-1)[[i for _, i in search.found.entries]] = 1
+        assert not np.any(told[off == 0]) and np.mean(told[off != 0]) >= 0.9
+
+    @pytest.mark.parametrize("limit", [30, 60, 150])
+    def test_ends_with_what_it_may_spend(self, limit):
+        rng = np.random.default_rng(0)
+        off = self.at((30, 20), *rng.choice(600, 40, False))
+        search = self.search({0: off}, limit=limit)
+        assert search.exhausted and search.found.left
+        assert self.before + self.spent <= limit + 40
+        assert all(off.reshape(-1)[i] for _, i in search.found.entries)
 
 
 class TestFound:

@@ -179,6 +179,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "same = sum(abs(value - slope) < difference / 2 for value in local) > len(places) / 2": (
             "no two such floats are equal"
         ),
+        "PLACES = (0.37, -0.71, -0.09999999999999998, -0.23, 0.59)": (
+            "slopes are taken at some places along the way: any will do"
+        ),
+        "if any(abs((at(t) - here) / t - claim) >= difference / 2 for t in (h, -h)):": (
+            "no two such floats are equal"
+        ),
+        "SHRINK = 39": "a secant of 1e-24 of the scale, or of four times that",
         "SHRINK = 41": "a secant of 1e-24 of the scale, or of a quarter of it",
     },
     "core.ladder": {
@@ -240,6 +247,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "RUNGS = 13": "one step more along a direction where twelve were not enough: a cost",
     },
     "core.probed": {
+        "typical = 4 * min(self.most, 1e+300) / math.sqrt(max(self.claimed.size, 1))": (
+            "the same number"
+        ),
         "typical = self.claimed_norm / math.sqrt(max(self.claimed.size, 0))": (
             "an empty parameter has no entry whose rounding is asked for"
         ),
