@@ -279,6 +279,10 @@ class TestVerdict:
         assert entries[0].relative_error == pytest.approx(0.4 / 2.4)
         assert entries[0].uncertainty == 0.1
 
+    def test_of_zeros_that_agree_nothing_is_off(self) -> None:
+        for entry in worst_entries([measured(np.zeros(2), np.zeros(2))], 5):
+            assert entry.relative_error == entry.share == entry.error == 0
+
     @pytest.mark.parametrize("size", [1e-300, 1.0, 1e100, 1e300])
     def test_shares_of_errors_of_any_size(self, size: float) -> None:
         block = measured([size, size, size], [0.7 * size, 0.6 * size, size])

@@ -63,6 +63,14 @@ def test_steps_are_those_of_the_size_of_the_entry(x: Any, worst: int, unit: floa
     assert abs(study.numeric * own - np.e) <= study.uncertainty * own <= 1e-7
 
 
+@pytest.mark.parametrize("eps", [1e-7, 2e-7, 3e-7])
+def test_longest_step_is_twice_the_size(eps: float) -> None:
+    for x, longest in ((0.5, 2.0), (1.0, 2.0), (30.0, 60.0)):
+        study = studied(x, eps=eps)
+        assert longest / 4 < study.steps[0] <= longest
+        assert study.step == pytest.approx(eps * max(1.0, x))
+
+
 def test_own_size_of_a_zero_is_that_of_its_parameter() -> None:
     x = np.array([0.0, 3e6, 4e6])
     study = check(

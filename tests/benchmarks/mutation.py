@@ -200,9 +200,18 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "differences of both signs are not all zero"
         ),
     },
-    "core.judge": {"if high < 0.5:": "no float is at that very bound"},
+    "core.judge": {
+        "entry = _entry(block, max(wrong, key=lambda single: single.error), -1.0)": (
+            "its share is not told"
+        ),
+        'return grade(error.low, settings) == "pass" and error.high < settings.warn': (
+            "no error bar ends at that very bound"
+        ),
+        "if high < 0.5:": "no float is at that very bound",
+    },
     "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
     "core.locate": {
+        "shown = abs(expected) >= measured.uncertainty": "no two such floats are equal",
         "MOST_ROWS = 7": "rows read before a part is halved, one less: a cost",
         "MOST_ROWS = 9": "the same, one more",
         "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
