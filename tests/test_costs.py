@@ -12,7 +12,7 @@ import pytest
 from pytest_gradcheck import Result, check
 from pytest_gradcheck.core.certificate import Certificate
 from pytest_gradcheck.core.differences import MANY
-from pytest_gradcheck.core.directions import THEN, Directions
+from pytest_gradcheck.core.directions import QUANTILES, THEN, Directions
 from pytest_gradcheck.core.ladder import SIGMAS
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.measured import Measured
@@ -191,6 +191,32 @@ class TestDirections:
     def test_contradict_error_bars_that_leave_no_room(self) -> None:
         assert self.bound(1e-3, bar=1e-6)[2].contradicts
         assert not self.bound(1e-3, bar=1e-3)[2].contradicts
+
+    def test_errors_seem_so_much_smaller_once_in_a_thousand_times(self) -> None:
+        for count, quantile in QUANTILES.items():
+            t = (np.arange(100_000) + 0.5) * quantile / 100_000
+            density = t ** (count / 2 - 1) * np.exp(-t / 2)
+            density /= 2 ** (count / 2) * math.gamma(count / 2)  # of chi-squared
+            assert np.mean(density) * quantile == pytest.approx(1e-3, rel=0.01)
+
+    @pytest.mark.parametrize("weights", [(1.0, 1.0), (1e-3, 1e3)])
+    def test_bound_each_of_several_parameters(self, weights: tuple[float, float]) -> None:
+        rng, blocks, origin = np.random.default_rng(1), [], []
+        parameters = [Parameter(name, X[:20].copy()) for name in "ab"]
+        for parameter, unit in zip(parameters, weights, strict=True):
+            claim = unit * slope(X[:20])
+            claim[3] += 1e-3 * float(np.linalg.norm(claim))
+            blocks.append(Measured(parameter, claim, claim.copy(), np.ones(20), np.zeros(20)))
+            origin.append(X[:20].copy())
+        counted = Loss(
+            lambda: sum(u * loss(p.array) for p, u in zip(parameters, weights, strict=True))
+        )
+        found = Directions(counted, counted(), 1e-13, 1e-5, rng).bound(blocks, origin, most=1e5)
+        assert found is not None
+        for block in blocks:
+            error = 1e-3 / (1 + 1e-3) * float(np.linalg.norm(block.claimed))
+            assert 0.9 * error <= found.norm / block.weight <= 60 * error
+        assert all(np.array_equal(p.array, X[:20]) for p in parameters)
 
     def test_noise_is_averaged_where_as_much_may_be_spent(self) -> None:
         least = 2 * THEN * MANY

@@ -157,6 +157,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.fit": {
+        "return 2.0": "of residuals that are all zero, however many count as one",
         "STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise",
         (
             "jumps = [_solve(even[: p + 2], self.even, 1, self.floor) for p in range(TERMS + 1)]"
