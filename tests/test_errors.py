@@ -381,3 +381,36 @@ def test_of_many_parameters_the_first_are_named(count: int, named: str) -> None:
         assert f"{named} in this order" in str(info.value)
     gradients = one_for_each([np.array([1, 2])] * count, parameters)
     assert len(gradients) == count and gradients[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("count", [1, 5, 6])
+def test_of_what_moved_the_first_five_are_named(count: int) -> None:
+    class Moves(Holder):
+        def __init__(self) -> None:
+            super().__init__(np.ones(2))
+            for i in range(count):
+                setattr(self, f"c{i}", 0.0)
+
+        def loss(self) -> float:
+            for i in range(count):
+                setattr(self, f"c{i}", getattr(self, f"c{i}") + 1.0)
+            return super().loss() + self.c0  # type: ignore[attr-defined]
+
+    with pytest.raises(SubjectError) as info:
+        check(Moves())
+    names = ", ".join(f"self.c{i}" for i in range(min(count, 5)))
+    told = str(info.value)
+    assert f"moved between two evaluations: {names}{', ...' if count > 5 else ''}. Reset" in told
+    size = 1 / (2 * np.exp(0.3) + 2 + 1)
+    assert f"differ by 1 (relatively {size:.1e})" in told
+
+
+def test_a_loss_of_zero_that_is_another_each_time_tells_its_size() -> None:
+    calls = [0]
+
+    def loss(x: np.ndarray) -> float:
+        calls[0] += 1
+        return float(calls[0] - 1)
+
+    with pytest.raises(SubjectError, match=r"differ by 1 \(relatively 1\.0e\+300\)"):
+        check(loss=loss, grads=np.zeros_like, params=np.ones(2))
