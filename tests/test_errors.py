@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from models import Holder, Mlp, frozen, slope, value
 from pytest_gradcheck import SettingsError, SubjectError, check
 from pytest_gradcheck.core.gradients import one_for_each
 from pytest_gradcheck.core.parameters import Parameter
-from pytest_gradcheck.core.structure import flatten, match
+from pytest_gradcheck.core.structure import flatten, match, rebuild
 
 
 def net(**changed: Any) -> Mlp:
@@ -414,3 +415,28 @@ def test_a_loss_of_zero_that_is_another_each_time_tells_its_size() -> None:
 
     with pytest.raises(SubjectError, match=r"differ by 1 \(relatively 1\.0e\+300\)"):
         check(loss=loss, grads=np.zeros_like, params=np.ones(2))
+
+
+def test_a_structure_is_built_again_of_its_own_kinds() -> None:
+    class Own(dict):  # type: ignore[type-arg]
+        pass
+
+    class Refuses(dict):  # type: ignore[type-arg]
+        def __init__(self, **items: Any) -> None:
+            super().__init__(items)
+
+    Pair = namedtuple("Pair", "x y")
+    tree = {"a": 1.0, "b": [2.0, (3.0, None)], "c": Pair(4.0, [5.0]), "d": Own(e=6.0), "f": None}
+    again = rebuild({**tree, "g": Refuses(h=7.0)}, iter("1234567"))
+    assert again == {
+        **{"a": "1", "b": ["2", ("3", None)], "c": Pair("4", ["5"]), "d": Own(e="6"), "f": None},
+        "g": {"h": "7"},
+    }
+    assert type(again["d"]) is Own and type(again["c"]) is Pair and type(again["b"][1]) is tuple
+    assert type(again["g"]) is dict
+    names = [leaf.name for leaf in flatten(tree)]
+    assert names == ["a", "b[0]", "b[1][0]", "c.x", "c.y[0]", "d.e"]
+    assert [leaf.name for leaf in flatten(Pair(1.0, {"k": 2.0, 3: 4.0}))] == ["x", "y.k", "y[3]"]
+    assert [leaf.in_mutable_container for leaf in flatten(tree)] == [
+        *(True, True, False, False, True, True)
+    ]
