@@ -27,6 +27,7 @@ from pytest_gradcheck.core.line import Axis
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.noise import difference_table, measure_noise
 from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.probes import _many_kinks, _next
 
 UNIT = 2.0**-53
 """Rounding of a value of size 1."""
@@ -704,6 +705,48 @@ class TestJumps:
         for side in (edge, -edge):
             found = longest_inside(outside(side, math.exp), 0.01)
             assert edge / 4 < found <= edge
+
+
+class TestNextStepOfAProbe:
+    """Shorter as long as rounding allows, then longer ones that may help."""
+
+    @staticmethod
+    def after(
+        f: Callable[[float], float], rungs: Any, noise: float = 0.0, stalled: bool = False
+    ) -> int | None:
+        ladder = TestLadder.of(f, rungs, noise=noise, scale=8.0)
+        return _next(ladder, ladder.best(), stalled)
+
+    def test_is_shorter_where_that_is_quieter_than_what_is_known(self) -> None:
+        assert self.after(math.exp, (0,)) == -1
+        assert self.after(math.exp, (0, -1)) == -2
+        assert self.after(math.exp, ()) is None
+
+    def test_is_longer_where_noise_is_all_that_is_left(self) -> None:
+        assert self.after(lambda h: 3 * h, (0, -1), 1e-3) == 1
+        assert self.after(lambda h: 3 * h, (0, -1), 1e-3, stalled=True) is None
+        assert self.after(lambda h: 3 * h, (2, 1), 1e-3) is None  # at the longest
+        assert self.after(lambda h: 3 * h, (0,), 1e9) == -1
+
+    @pytest.mark.parametrize(("off", "step"), [(0.0, -2), (2.0, -2), (10.0, None)])
+    def test_is_one_passed_over_if_the_longer_one_is_not_far_off(
+        self, off: float, step: int | None
+    ) -> None:
+        def f(h: float) -> float:
+            return (3 + off * (abs(h) > 0.5)) * h
+
+        ladder = TestLadder.of(f, (0, -3, -4), noise=3e-4, scale=8.0)
+        best = ladder.best()
+        assert best is not None and 0.2 < best.uncertainty < 0.6
+        assert _next(ladder, best, False) == step
+
+    def test_many_kinks_are_slopes_that_differ_as_at_the_longer_step(self) -> None:
+        def many(f: Callable[[float], float], rungs: Any = (0, -1)) -> bool:
+            return _many_kinks(TestLadder.of(f, rungs), -1)
+
+        assert many(lambda h: h + abs(h)) and many(lambda h: h + abs(h) ** 1.4)
+        assert not many(lambda h: h + h * h) and not many(lambda h: h + abs(h) ** 1.6)
+        assert not many(lambda h: h + abs(h), (-1,))
 
 
 class TestClimb:

@@ -379,6 +379,34 @@ def test_budget_ends_the_search_and_says_so():
     assert result.evaluations <= 220
 
 
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("size", [1e-5, 1e-3, 1.0])
+def test_an_error_that_is_not_located_is_told_by_its_least_size(count, size):
+    rng = np.random.default_rng(0)
+    params = {f"p{i}": rng.normal(size=500) for i in range(count)}
+    off = size * rng.normal(size=500)
+
+    def grads(p):
+        found = {name: np.cos(x) for name, x in p.items()}
+        found["p0"] = found["p0"] + off
+        return found
+
+    result = check(
+        loss=lambda p: float(sum(np.sum(np.sin(x)) for x in p.values())),
+        grads=grads,
+        params=params,
+        mode="probe",
+        max_evaluations=45,
+    )
+    true = np.cos(params["p0"])
+    worst = np.linalg.norm(off) / (np.linalg.norm(true) + np.linalg.norm(true + off))
+    finding = next(f for f in result.findings if f.name == "unlocated")
+    assert 1e-2 * worst <= finding.evidence["relative_error"] <= worst
+    least = finding.evidence["relative_error"]
+    assert result.status == ("fail" if worst >= 1e-2 else "warn")
+    assert f"at least {least:.1e}" in finding.message
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_what_a_search_finds_before_its_end_is_the_worst(seed):
     rng = np.random.default_rng(seed)
