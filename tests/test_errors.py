@@ -440,3 +440,24 @@ def test_a_structure_is_built_again_of_its_own_kinds() -> None:
     assert [leaf.in_mutable_container for leaf in flatten(tree)] == [
         *(True, True, False, False, True, True)
     ]
+
+
+@pytest.mark.parametrize(
+    ("claim", "refused"), [(1e9, True), (1.0, True), (1e-6, True), (1e-9, False)]
+)
+def test_a_claim_too_small_to_be_seen_in_the_loss_is_not_said_to_be_unread(
+    claim: float, refused: bool
+) -> None:
+    def given() -> Any:
+        return check(
+            loss=lambda p: 1e2 + float(np.sum(p["b"] ** 2)),
+            grads=lambda p: {"a": np.full(3, claim), "b": 2 * p["b"]},
+            params={"a": np.ones(3), "b": np.ones(2)},
+        )
+
+    if refused:
+        with pytest.raises(SubjectError, match="moving a does not reach the loss"):
+            given()
+    else:
+        result = given()
+        assert result.status in ("warn", "fail")  # for the claim itself, which is wrong
