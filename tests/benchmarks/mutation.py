@@ -121,6 +121,19 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "core.by_probe": {
         "TYPICAL = 31": "about how many evaluations workers would share: a cost",
     },
+    "core.climbing": {
+        "TRIED = 7": "entries examined before the first step of the rest is trusted: as good",
+        "CLEAR = 9.0": "nine or ten times what ladders know: as good",
+    },
+    "core.dense": {
+        "if len(axes) < 1 or entry.block in self.slices:": (
+            "a slice of a vector is the entry itself, which is no two entries"
+        ),
+        "WIDESPREAD, GLANCE = 2, 2": (
+            "parameters wrong throughout from which on others are not searched, two or three: a"
+            " bound on the cost"
+        ),
+    },
     "core.differences": {
         "if SIGMAS * ladder.noise < 11 * target * ladder.longest:": (
             "whether steps or windows are tried first, where either will do: a cost"
@@ -216,23 +229,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "MOST_ROWS = 7": "rows read before a part is halved, one less: a cost",
         "MOST_ROWS = 9": "the same, one more",
         "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
-        "self._correct(part.regions[ -1].block, i)": "the part has a single region",
-        "if len(axes) < 1 or entry.block in self._slices:": (
-            "a slice of a vector is the entry itself, which is no two entries"
-        ),
-        "WIDESPREAD, GLANCE = 2, 2": (
-            "parameters wrong throughout from which on others are not searched, two or three: a"
-            " bound on the cost"
-        ),
     },
     "core.measure": {
         "ELSEWHERE = 9.0": "eight or nine roundings of all parameters: as good",
-        "TRIED = 7": "entries examined before the first step of the rest is trusted: as good",
         "FEW = 2": "parameters of three entries are asked along random directions: a cost",
         "tried = [*worst, *self.rng.permutation(rest)[: TRIED * 2]]": (
             "more entries are tried: a cost"
         ),
-        "CLEAR = 9.0": "nine or ten times what ladders know: as good",
         "right = np.isfinite(bars[tried]) & (off < bars[tried] + known)": (
             "no two such floats are equal"
         ),
@@ -242,7 +245,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
         "SOME = 33": "the same",
         "SOME = 31": "how often it is asked whether to go on: a cost",
-        "agree = error < noise + claim_rounding + self._target(claim)": (
+        "agree = error < noise + claim_rounding + self.goals.bars(claim)": (
             "two sums of floats are never equal but where both are zero, which is settled otherwise"
         ),
         "return self._left >= 0": "one entry more or less in a budget of 50,000 evaluations",
