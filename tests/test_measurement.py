@@ -189,6 +189,18 @@ class TestNoise:
     def test_of_a_steep_function_is_no_curvature(self) -> None:
         assert measure_noise(lambda h: math.exp(1e10 * h), 1.0) < 1e-3
 
+    @pytest.mark.parametrize("base", [1.5, 2.0, 5.0])
+    def test_without_three_that_agree_the_smallest_of_high_order_is_taken(
+        self, base: float
+    ) -> None:
+        values = base ** np.arange(8)
+        levels = []
+        for k in (3, 4, 5):
+            share = math.factorial(k) ** 2 / math.factorial(2 * k)
+            levels.append(math.sqrt(share * float(np.mean(np.diff(values, k) ** 2))))
+        found = difference_table(values)
+        assert not found.accepted and found.noise == pytest.approx(min(levels))
+
     def test_three_orders_of_differences_that_agree_are_enough(self) -> None:
         rng = np.random.default_rng(3)
         last = np.diff(np.eye(8), n=7, axis=0)[0]  # of which it is made free
@@ -296,6 +308,18 @@ class TestFit:
             fit = self.best(f, 1e-9)
             ratios.append((fit.value - 1) / fit.noise)
         assert float(np.sqrt(np.mean(np.square(ratios)))) <= 0.4
+
+    @pytest.mark.parametrize("factor", [1e-3, 1e3])
+    def test_of_a_stretched_function_all_slopes_are_as_much_smaller(self, factor: float) -> None:
+        def fit(unit: float) -> Any:
+            f = noisy(1e-6, 3, lambda h: math.exp(h / unit) + 1e-7 * abs(h / unit))
+            window = Window(lambda h: (h, f(h), h, f(-h)), 0.5 * unit, 64, floor=1e-7, scale=unit)
+            return window.best(SIGMAS)
+
+        one, other = fit(1.0), fit(factor)
+        for part in ("value", "truncation", "noise", "jump", "uncertainty", "sure", "random"):
+            assert getattr(other, part) * factor == pytest.approx(getattr(one, part), rel=1e-6)
+        assert one.random == pytest.approx(one.noise + min(one.truncation + one.hidden, one.chance))
 
     def test_needs_points(self) -> None:
         def window(f: Callable[[float], float], points: int) -> Window:

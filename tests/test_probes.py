@@ -179,6 +179,15 @@ def test_auto_probes_from_that_very_number_on(size, mode):
     assert (result.settings["mode"], result.status) == (mode, "pass")
 
 
+def test_every_entry_takes_two_evaluations_and_ten_at_the_point():
+    functions = {"loss": lambda x: float(x @ x), "grads": lambda x: 2 * x, "params": np.ones(30)}
+    with pytest.raises(SettingsError, match="at least 70 evaluations"):
+        check(**functions, mode="exhaustive", max_evaluations=69)
+    assert check(**functions, mode="exhaustive", max_evaluations=70).status == "pass"
+    modes = [check(**functions, max_evaluations=n).settings["mode"] for n in (69, 70)]
+    assert modes == ["probe", "exhaustive"]
+
+
 @pytest.mark.parametrize("refine", [{"refine": False}, {"scheme": "forward"}])
 def test_probes_are_not_the_textbook(refine):
     with pytest.raises(SettingsError, match="probe"):

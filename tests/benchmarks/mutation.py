@@ -171,6 +171,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "core.fit": {
         "return 2.0": "of residuals that are all zero, however many count as one",
+        "STAIRS = 33": "likewise, 32 or 33",
         "STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise",
         (
             "jumps = [_solve(even[: p + 2], self.even, 1, self.floor) for p in range(TERMS + 1)]"
@@ -276,6 +277,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if may_rise and (best.noise >= best.truncation + abs(best.jump) / 2 or not may_fall):": (
             "no two such floats are equal"
         ),
+        "if best.uncertainty < target:": "an error bar is not equal to the one aimed at",
         "MOST = 23": "the last of two dozen rungs, where none before it was enough: a cost",
         "top, bottom = max(rungs, default=0), min(rungs, default= -1)": (
             "not used where there is no rung"
