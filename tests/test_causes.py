@@ -971,7 +971,7 @@ class TestSituation:
             (np.float64, lambda x: (2 * x).astype(np.float32), 2.0**-24),
             (np.float64, lambda x: (2 * x).astype(np.float32).astype(float), 2.0**-24),
             (np.float64, lambda x: np.array([0.5, 3.0, -2.0]), 2.0**-53),
-            (np.float64, lambda x: 1e300 * x, 2.0**-53),
+            (np.float64, lambda x: 1e100 * x, 2.0**-53),
             (np.float32, lambda x: 2 * x, 2.0**-24),
             (np.float32, lambda x: (2 * x).astype(float) / 3, 2.0**-24),
             (np.float16, lambda x: (2 * x).astype(np.float32), 2.0**-11),
