@@ -38,6 +38,30 @@ def test_a_whole_block_is_certified_where_its_entries_drown() -> None:
     assert result.evaluations < 50_000
 
 
+@pytest.mark.parametrize(("noise", "wrong"), [(1e-5, 0.0), (2e-6, 2e-4)])
+def test_entries_too_few_for_directions_are_averaged_one_by_one(noise: float, wrong: float) -> None:
+    x = np.array([0.7, -1.1])
+    result = check(
+        loss=lambda x: float(np.sum(np.exp(x))) * (1 + noise * jitter(x)),
+        grads=lambda x: np.exp(x) * [1.0, 1 + wrong],
+        params=x,
+    )
+    if not wrong:
+        require_decided(result)
+    assert result.status == ("warn" if wrong else "pass")
+    assert result.uncertainty <= DECIDED
+    assert result.evaluations < 50_000
+
+
+def test_the_noise_at_parameters_of_zero_is_known() -> None:
+    result = check(
+        loss=lambda x: float(np.sum(np.exp(x))) * (1 + 1e-6 * jitter(x)),
+        grads=np.exp,
+        params=np.zeros(6),
+    )
+    require_decided(result)
+
+
 def test_one_wrong_entry_of_a_noisy_block_is_flagged_all_the_same() -> None:
     x = np.random.default_rng(5).normal(size=20)
     result = check(

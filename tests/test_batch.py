@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,15 @@ from shipped import Batched, Net, Scalars
 from pytest_gradcheck import Problem, SubjectError, check
 from pytest_gradcheck.adapters import hooks
 from pytest_gradcheck.core import batch as batch_module
+from pytest_gradcheck.core.batch import Batches
+from pytest_gradcheck.core.evaluators import workers
+from pytest_gradcheck.core.exhaustive import one_by_one
+from pytest_gradcheck.core.loss import Loss
+from pytest_gradcheck.core.parameters import Parameter, Scalar
+from pytest_gradcheck.core.point import Point
 from pytest_gradcheck.core.result import Result
+from pytest_gradcheck.core.structure import flatten
+from pytest_gradcheck.settings import merge
 
 
 def verdict(result: Result) -> Any:
@@ -50,7 +59,7 @@ def test_result_is_that_of_single_evaluations(factor: float, dtype: Any) -> None
 
 def test_first_pass_is_made_of_batches() -> None:
     check(Counting())
-    assert sum(POINTS) == 3 + 2 * 28  # three to compare, then both sides of every entry
+    assert POINTS == [3, 24, 24, 4, 4]  # three to compare, then both sides of every entry
     assert len(SINGLE) < 2 * 28
 
 
@@ -68,6 +77,81 @@ def test_batches_are_of_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_module, "MEMORY", 5 * 28 * 8)
     assert check(Counting()).status == "pass"
     assert max(POINTS) == 5
+
+
+@pytest.mark.parametrize(("entries", "points"), [(2**10, 1024), (2**20, 8), (2**24, 1)])
+def test_more_points_than_memory_allows_are_not_in_one_batch(entries: int, points: int) -> None:
+    x = np.broadcast_to(1.0, entries).view()
+    x.flags.writeable = True  # of a single number: nothing is moved here
+    batches = Batches(lambda batch: 0.0, [Parameter("x", x)], Loss(lambda: 0.0), 0.0)
+    assert batches.points == points
+
+
+def test_a_batch_too_large_for_memory_is_tried_smaller() -> None:
+    class Small(Counting):
+        def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+            if len(POINTS) and len(batch["W"]) > 1:
+                POINTS.append(len(batch["W"]))
+                raise MemoryError
+            return super().losses(batch)
+
+    assert check(Small()).status == "pass"
+    assert POINTS[:4] == [3, 24, 6, 1]
+    assert set(POINTS[3:]) == {1}
+    assert POINTS.count(1) >= 20
+
+
+def test_no_entry_is_left_out_where_memory_runs_out_on_the_way() -> None:
+    def losses(batch: list[np.ndarray]) -> np.ndarray:
+        if len(batch[0]) > 300:
+            raise MemoryError
+        return np.sum(batch[0], axis=1)
+
+    parameter = Parameter("x", np.zeros(3000))
+    loss = Loss(lambda: float(np.sum(parameter.array)))
+    found = Batches(losses, [parameter], loss, 0.0)(parameter, np.zeros(3000), np.ones(3000))
+    assert np.all(found == 1)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_parameters_of_any_size_are_moved_in_batches(size: float) -> None:
+    class Logarithms:
+        def __init__(self) -> None:
+            self.params = size * np.linspace(-1, 2, 13)  # one of them is zero
+
+        def loss(self) -> float:
+            SINGLE.append(1)
+            return float(np.sum(np.log((3 * size) ** 2 - self.params**2)))
+
+        def losses(self, batch: np.ndarray) -> np.ndarray:
+            return np.sum(np.log((3 * size) ** 2 - batch**2), axis=1)
+
+        def grads(self) -> np.ndarray:
+            return -2 * self.params / ((3 * size) ** 2 - self.params**2)
+
+    assert check(Logarithms(), refine=False, eps=1e-8 * min(size, 1.0), tol=1e-5).status == "pass"
+    assert len(SINGLE) <= 5
+
+
+def test_numbers_that_do_not_move_are_in_a_batch_as_they_are_by_then() -> None:
+    held = {"a": 2.0, "x": np.array([1.0, 3.0])}
+    parameters = [
+        Parameter(leaf.name, leaf.value) if leaf.is_array else Scalar(leaf)
+        for leaf in flatten(held)
+    ]
+
+    def losses(batch: list[np.ndarray]) -> np.ndarray:
+        POINTS.append(len(batch[0]))
+        return batch[0] * np.sum(batch[1] ** 2, axis=1)
+
+    loss = Loss(lambda: held["a"] * float(np.sum(held["x"] ** 2)))
+    batches = Batches(losses, parameters, loss, 0.0)
+    parameters[0].write(np.array([5.0]))
+    for parameter in parameters:
+        theta = parameter.read()
+        expected = one_by_one(loss, parameter, theta, theta + 0.5)
+        assert batches(parameter, theta, theta + 0.5) == pytest.approx(expected, rel=1e-15)
+    assert POINTS == [3, 1, 2]
 
 
 def test_unmoved_parameters_are_views() -> None:
@@ -191,6 +275,32 @@ class TestMistakes:
         with pytest.raises(SubjectError, match="does it read the object's own parameters"):
             check(Ignores())
 
+    def test_own_parameters_where_all_are_zero(self) -> None:
+        class Ignores(Batched):
+            def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+                return np.full(len(batch["W"]), self.loss())
+
+        ignores = Ignores()
+        for array in ignores.params.values():
+            array[...] = 0.0
+        with pytest.raises(SubjectError, match="does it read the object's own parameters"):
+            check(ignores)
+
+    @pytest.mark.parametrize(("off", "is_noise"), [(5e-6, True), (2e-5, False)])
+    def test_less_than_a_few_times_the_noise_of_the_loss_is_none(
+        self, off: float, is_noise: bool
+    ) -> None:
+        x = np.array([1.0, 2.0])
+        loss = Loss(lambda: float(np.sum(x)))
+        batches = Batches(
+            lambda batch: np.sum(batch[0], axis=1) + off, [Parameter("x", x)], loss, jitter=1e-6
+        )
+        if is_noise:
+            assert np.allclose(batches(batches.parameters[0], x.copy(), x + 1), 4.0)
+        else:
+            with pytest.raises(SubjectError, match="disagree"):
+                batches(batches.parameters[0], x.copy(), x + 1)
+
     def test_another_loss(self) -> None:
         class Mean(Batched):
             def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
@@ -255,7 +365,8 @@ def test_a_problem_can_bring_its_own() -> None:
     assert sum(POINTS) == 3 + 2 * 28
 
 
-def test_what_cannot_be_compared_is_not_used() -> None:
+@pytest.mark.parametrize("raises", [False, True])
+def test_what_cannot_be_compared_is_not_used(raises: bool) -> None:
     class AtAnEdge:
         """Its domain ends so near that a batch beside the point says nothing; and it is wrong."""
 
@@ -269,6 +380,8 @@ def test_what_cannot_be_compared_is_not_used() -> None:
         def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
             x = batch["x"]
             inside = np.all(np.abs(x - 1) < 1e-6, axis=1)
+            if raises and not inside.all():
+                raise ValueError("math domain error")
             return np.where(inside, 5 * np.sum(x**2, axis=1), np.nan)
 
         def grads(self) -> dict[str, np.ndarray]:
@@ -277,14 +390,69 @@ def test_what_cannot_be_compared_is_not_used() -> None:
     assert check(AtAnEdge()).status == "pass"
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rounding_of_the_parameters_is_no_disagreement(dtype: Any) -> None:
+def test_a_loss_of_zero_is_no_disagreement() -> None:
+    class Zero(Batched):
+        def loss(self) -> float:
+            return 0.0
+
+        def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+            return np.zeros(len(batch["W"]))
+
+        def grads(self) -> dict[str, np.ndarray]:
+            return {name: np.zeros_like(array) for name, array in self.params.items()}
+
+    result = check(Zero())
+    assert {finding.name for finding in result.findings} == {"zero-gradient"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "off", "is_rounding"),
+    [
+        (np.float32, 1e-6, True),
+        (np.float32, 1e-3, False),
+        (np.float64, 1e-11, True),
+        (np.float64, 1e-6, False),
+    ],
+)
+def test_rounding_of_the_parameters_is_no_disagreement(
+    dtype: Any, off: float, is_rounding: bool
+) -> None:
     class Roughly(Batched):
         def losses(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-            return super().losses(batch) * (1 + 1e-6)
+            return super().losses(batch) * (1 + off)
 
-    if dtype == np.float32:
+    if is_rounding:
         assert check(Roughly(dtype=dtype), refine=False, tol=0.5).status == "pass"
     else:
         with pytest.raises(SubjectError, match="disagree"):
             check(Roughly(dtype=dtype), refine=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "elsewhere", "copies", "sent"),
+    [
+        ({}, False, False, False),
+        ({"train": 3}, False, False, True),
+        ({"points": 1}, False, False, True),
+        ({}, True, False, True),
+        ({}, False, True, True),
+    ],
+)
+def test_values_go_along_with_an_object_whose_copy_would_stand_elsewhere(
+    options: dict[str, Any], elsewhere: bool, copies: bool, sent: bool
+) -> None:
+    x = np.array([1.0, 2.0])
+    problem = Problem(
+        [Parameter("x", x)],
+        lambda: float(np.sum(x)),
+        lambda: [np.ones(2)],
+        rebuild=list,  # never called: nothing is sent here
+        put_back=list if copies else None,
+    )
+    loss = Loss(problem.loss)
+    point = Point(loss, 3.0, [np.ones(2)], problem.grads, [1e-16], 0.0, False)
+    settings = merge({"executor": SimpleNamespace(submit=list), **options})
+    spread = workers(problem, problem, point, settings, evaluations=9, elsewhere=elsewhere)
+    assert spread is not None
+    values = spread.shipment.values
+    assert [v.tolist() for v in values or ()] == ([[1.0, 2.0]] if sent else [])

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from network import Network
 
-from pytest_gradcheck import Finding, check
+from pytest_gradcheck import Finding, SubjectError, check
 from pytest_gradcheck.core.measured import Measured
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.findings.causes import causes
@@ -563,6 +563,23 @@ def test_stale(model: Model, seed: int) -> None:
     assert told(model, old, calls=calls_of(moved=follows)) == []
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_stale_in_either_precision(mode: str, dtype: Any) -> None:
+    class Kept:
+        def __init__(self) -> None:
+            self.params = {"W": np.random.default_rng(0).normal(size=(4, 5)).astype(dtype)}
+            self.once = np.cos(self.params["W"] + 0.3)
+
+        def loss(self) -> float:
+            return float(np.sum(np.sin(self.params["W"].astype(float))))
+
+        def grads(self) -> Arrays:
+            return {"W": self.once}
+
+    assert "stale" in [f.name for f in check(Kept(), mode=mode).findings]
+
+
 def test_a_gradient_that_is_rightly_constant_is_not_stale() -> None:
     rng = np.random.default_rng(0)
     params = {"w": rng.normal(size=4), "b": rng.normal(size=4)}
@@ -807,3 +824,208 @@ def test_parameters_that_are_no_layers_are_not_called_upstream() -> None:
     true = {k: rng.normal(size=shape) for k, shape in shapes.items()}
     wrong = {k: rng.normal(size=shapes[k]) for k in ("beta", "log_scale")}
     assert causes(evidence(true, {**true, **wrong}, true)) == []
+
+
+class TestSituation:
+    """What a finding may look at: the claim once more, after a move, without a sample."""
+
+    @staticmethod
+    def look(at: Callable[[Any], Any], subject: Any, *args: Any, **options: Any) -> Any:
+        """What `at` gives, asked of the situation; the parameters are as before it."""
+        seen = []
+
+        def finding(situation: Any) -> list[Finding]:
+            before = [p.read().tolist() for p in situation.saved.parameters]
+            seen.append(at(situation))
+            assert [p.read().tolist() for p in situation.saved.parameters] == before
+            return []
+
+        check(subject, *args, findings=[finding], **options)
+        return seen[0]
+
+    class Sum:
+        """``sum(a**power) + sum(b)``; its gradients may refuse after so many calls."""
+
+        def __init__(self, power: float = 2.0, calls: float = np.inf, dtype: Any = float) -> None:
+            self.params = {
+                "a": np.array([1.0, -2.0, 3.0, 0.5], dtype),
+                "b": np.array([5.0, 12.0], dtype),
+            }
+            self.power, self.left = power, calls
+
+        def loss(self) -> float:
+            a, b = (self.params[k].astype(float) for k in "ab")
+            return float(np.sum(a**self.power) + np.sum(b))
+
+        def grads(self) -> Arrays:
+            LEFT[0] -= 1
+            if LEFT[0] < 0:
+                raise RuntimeError("no more")
+            a, b = self.params["a"], self.params["b"]
+            return {"a": self.power * a ** (self.power - 1), "b": np.ones_like(b)}
+
+    @pytest.fixture(autouse=True)
+    def _count(self) -> None:
+        LEFT[0] = 10**6
+
+    def test_the_claim_once_more(self) -> None:
+        again = self.look(lambda s: s.again(), self.Sum())
+        assert [g.tolist() for g in again] == [[2.0, -4.0, 6.0, 1.0], [1.0, 1.0]]
+        LEFT[0] = 1
+        assert self.look(lambda s: s.again(), self.Sum()) is None
+
+    @pytest.mark.parametrize(("dtype", "usual"), [(np.float64, 2e-3), (np.float32, 0.1)])
+    def test_the_claim_after_a_move(self, dtype: Any, usual: float) -> None:
+        def off(far: float | None) -> Callable[[Any], Any]:
+            return lambda s: s.moved() if far is None else s.moved(far)
+
+        subject = self.Sum(dtype=dtype)
+        for far in (None, 0.3):
+            moved = self.look(off(far), subject)[0] / 2 - subject.params["a"]
+            size = (far or usual) * np.sqrt(np.mean(subject.params["a"] ** 2))
+            assert 0.3 * size < np.sqrt(np.mean(moved**2)) < 2 * size
+            assert np.all(moved != 0)
+        assert self.look(off(None), self.Sum(power=1.0, dtype=dtype)) is None
+        LEFT[0] = 1
+        assert self.look(off(None), self.Sum(dtype=dtype)) is None
+
+    def test_a_move_out_of_the_domain_tells_nothing(self) -> None:
+        subject = self.Sum(power=2.5)
+        subject.params["a"] = np.array([1e-9, 1e-9, 1e-9, 1e-9, 1.0])
+        assert self.look(lambda s: s.moved(0.5), subject) is None
+
+    def test_parameters_that_the_loss_follows_by_a_bend(self) -> None:
+        followed = self.look(lambda s: s.followed(["a", "b"]), self.Sum())
+        assert followed == ["a"]
+        assert self.look(lambda s: s.followed(["b"]), self.Sum()) == []
+        assert self.look(lambda s: s.followed(["a"]), self.Sum(power=1.0)) == []
+        assert self.look(lambda s: s.followed(["a", "b"]), self.Sum(dtype=np.float32)) == ["a"]
+
+    def test_the_claim_to_either_side(self) -> None:
+        subject = self.Sum()
+        one, other = self.look(lambda s: s.nearby(), subject)
+        up, down = (claims[0] / 2 - subject.params["a"] for claims in (one, other))
+        assert np.allclose(up, -down, rtol=1e-5) and np.all(up != 0)
+        assert 1e-8 < np.max(np.abs(up)) < 1e-6
+        assert self.look(lambda s: s.nearby(), self.Sum(dtype=np.float32)) is None
+        LEFT[0] = 1
+        assert self.look(lambda s: s.nearby(), self.Sum()) is None
+
+    class Linear:
+        def __init__(self, features_first: bool = False) -> None:
+            self.params, self.first = {"w": np.array([1.0, -2.0])}, features_first
+
+        def loss(self, X: np.ndarray, y: np.ndarray | None = None) -> float:
+            X = X.T if self.first else X
+            return 0.5 * float(np.sum((X @ self.params["w"] - (0.0 if y is None else y)) ** 2))
+
+        def grads(self, X: np.ndarray, y: np.ndarray | None = None) -> Arrays:
+            X = X.T if self.first else X
+            return {"w": X.T @ (X @ self.params["w"] - (0.0 if y is None else y))}
+
+    X = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 0.5], [2.0, 7.0]])
+    y = np.array([1.0, 0.0, 2.0, -1.0])
+
+    @pytest.mark.parametrize("sample", [0, 1, 3])
+    @pytest.mark.parametrize("first", [False, True])
+    @pytest.mark.parametrize("labels", [False, True])
+    def test_the_claim_without_a_sample(self, sample: int, first: bool, labels: bool) -> None:
+        X = self.X[:3].copy() if sample < 3 else self.X.copy()
+        y = self.y[: len(X)]
+        if first and not labels:
+            return  # nothing says which axis the samples are along
+        subject, args = self.Linear(first), (X.T.copy() if first else X, y)[: 1 + labels]
+        found = self.look(lambda s: s.without(sample), subject, *args)
+        assert np.array_equal(args[0].T if first else args[0], X)
+        X[sample] = X[sample - 1]
+        expected = X.T @ (X @ subject.params["w"] - (y if labels else 0.0))
+        assert found[0] == pytest.approx(expected)
+
+    def test_samples_that_are_not_told_apart(self) -> None:
+        def without(subject: Any, *args: Any) -> Any:
+            return self.look(lambda s: s.without(1), subject, *args)
+
+        assert without(self.Sum()) is None
+        assert without(self.Linear(), self.X[:2].copy()) is None  # too few
+        constant = self.X.copy()
+        constant.flags.writeable = False
+        assert without(self.Linear(), constant) is None
+        assert without(self.Linear(), np.ones((4, 2))) is None  # all alike
+        assert without(self.Linear(), self.X.astype(int)) is None
+        three = np.ones((4, 3, 2))
+        three[1] = 5.0
+
+        class Odd(self.Linear):  # type: ignore[name-defined, misc]
+            def loss(self, X: np.ndarray, y: np.ndarray) -> float:
+                return super().loss(X[0])
+
+            def grads(self, X: np.ndarray, y: np.ndarray) -> Arrays:
+                return super().grads(X[0])
+
+        assert without(Odd(), three, np.ones(7)) is None  # of another length than every axis
+
+    @pytest.mark.parametrize(
+        ("dtype", "claim", "rounding"),
+        [
+            (np.float64, lambda x: 2 * x, 2.0**-53),
+            (np.float64, lambda x: (2 * x).astype(np.float32), 2.0**-24),
+            (np.float64, lambda x: (2 * x).astype(np.float32).astype(float), 2.0**-24),
+            (np.float64, lambda x: np.array([0.5, 3.0, -2.0]), 2.0**-53),
+            (np.float64, lambda x: 1e100 * x, 2.0**-53),
+            (np.float32, lambda x: 2 * x, 2.0**-24),
+            (np.float32, lambda x: (2 * x).astype(float) / 3, 2.0**-24),
+            (np.float16, lambda x: (2 * x).astype(np.float32), 2.0**-11),
+        ],
+    )
+    def test_precision_in_which_a_claim_was_computed(
+        self, dtype: Any, claim: Callable[[Any], Any], rounding: float
+    ) -> None:
+        class Square:
+            def __init__(self) -> None:
+                self.params = {"x": np.array([0.1, -0.7, 1.3], dtype)}
+
+            def loss(self) -> float:
+                return float(np.sum(self.params["x"].astype(float) ** 2))
+
+            def grads(self) -> Arrays:
+                return {"x": claim(self.params["x"])}
+
+        assert self.look(lambda s: list(s.point.rounding), Square()) == [rounding]
+
+    @pytest.mark.parametrize(("jitter", "same"), [(0.5e-8, True), (2e-8, False)])
+    def test_noise_up_to_which_a_loss_is_one_and_the_same(self, jitter: float, same: bool) -> None:
+        calls = [0]
+
+        def loss(x: np.ndarray) -> float:
+            calls[0] += 1
+            return 1e3 * (1 + jitter * (calls[0] % 2)) + float(x @ x)
+
+        def asked() -> Any:
+            seen: list[Any] = []
+            check(
+                loss=loss,
+                grads=lambda x: 2 * x,
+                params=np.ones(2),
+                findings=[lambda s: seen.append(s.point) or []],
+            )
+            return seen[0]
+
+        if same:
+            point = asked()
+            assert point.deterministic and point.jitter == pytest.approx(1e3 * jitter, rel=1e-3)
+        else:
+            with pytest.raises(SubjectError, match="not deterministic"):
+                asked()
+
+    def test_what_is_known_beside(self) -> None:
+        def look(situation: Any) -> Any:
+            theta = [situation.theta(block).tolist() for block in situation.blocks]
+            return theta, [b.name for b in situation.judged], situation.args
+
+        theta, names, args = self.look(look, self.Linear(), self.X, self.y)
+        assert (theta, names) == ([[1.0, -2.0]], ["w"])
+        assert args[0] is self.X and args[1] is self.y
+
+
+LEFT = [10**6]
+"""Gradients that may still be asked for: a global, for attributes are put back."""

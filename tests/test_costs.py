@@ -11,12 +11,15 @@ import pytest
 
 from pytest_gradcheck import Result, check
 from pytest_gradcheck.core.certificate import Certificate
-from pytest_gradcheck.core.directions import Directions
+from pytest_gradcheck.core.differences import MANY
+from pytest_gradcheck.core.directions import QUANTILES, THEN, Directions
+from pytest_gradcheck.core.ladder import SIGMAS
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.measured import Measured
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.region import PIECE, Region, dot, pieces
-from pytest_gradcheck.core.weights import UNIT, draw
+from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length
+from pytest_gradcheck.values import Offered
 
 N = 400
 X = np.random.default_rng(0).normal(size=N)
@@ -110,6 +113,32 @@ def test_of_a_noisy_loss(mode: str, noise: float, factor: float) -> None:
         assert abs(entry.numeric - slope(x)[entry.index[0]]) <= entry.uncertainty
 
 
+def test_a_pool_that_is_merely_offered_is_not_started_for_a_moment_of_work() -> None:
+    def start() -> Any:
+        raise AssertionError("not worth it")
+
+    for mode in ("exhaustive", "probe"):
+        offered = Offered(start)
+        result = check(loss=loss, grads=slope, params=X, mode=mode, executor=offered)
+        assert result.status == "pass"
+
+
+def test_of_a_loss_that_is_zero_wherever_it_is_asked() -> None:
+    result = check(loss=lambda x: 0.0, grads=np.zeros_like, params=np.ones(100), mode="exhaustive")
+    assert [finding.name for finding in result.findings] == ["zero-gradient"]
+    assert result.evaluations <= 2 * 100 + AT_THE_POINT
+
+
+def test_of_several_entries_not_the_worst_alone_bear_out_a_first_step() -> None:
+    def waves(x: np.ndarray) -> np.ndarray:  # shorter than a first step
+        return x + 3e-8 * np.sin((x - 1) / 3e-8) * (np.arange(6) > 3)
+
+    claim = np.array([6.0, 6.0, 6.0, 6.0, 2.0, 2.0])
+    result = check(loss=lambda x: float(np.sum(waves(x))), grads=lambda x: claim, params=np.ones(6))
+    assert result.status == "fail"
+    assert {e.index[0] for e in result.worst if e.error > e.uncertainty} == {0, 1, 2, 3}
+
+
 def test_of_kinks_in_every_entry() -> None:
     result: Result = check(
         loss=lambda x: float(np.sum(np.abs(x - 1) + x)),
@@ -126,7 +155,13 @@ class TestDirections:
 
     @staticmethod
     def bound(
-        error: float, *, noise: float = 0.0, bar: float = 1.0, warn: float = 1e-5, seed: int = 0
+        error: float,
+        *,
+        noise: float = 0.0,
+        bar: float = 1.0,
+        warn: float = 1e-5,
+        seed: int = 0,
+        most: float = 100_000,
     ) -> tuple[Any, int]:
         rng = np.random.default_rng(seed)
         x = X[:50].copy()
@@ -137,7 +172,7 @@ class TestDirections:
         counted = Loss(lambda: loss(x) + noise * rng.standard_normal())
         block = Measured(parameter, claim, claim.copy(), np.full(50, bar), np.zeros(50))
         directions = Directions(counted, base, max(noise, 2**-53 * base), warn, rng)
-        found = directions.bound([block], [x.copy()], most=100_000)
+        found = directions.bound([block], [x.copy()], most=most)
         assert not directions.kinked and found is not None
         return found.norm / block.weight, counted.evaluations, found
 
@@ -156,6 +191,56 @@ class TestDirections:
     def test_contradict_error_bars_that_leave_no_room(self) -> None:
         assert self.bound(1e-3, bar=1e-6)[2].contradicts
         assert not self.bound(1e-3, bar=1e-3)[2].contradicts
+
+    def test_errors_seem_so_much_smaller_once_in_a_thousand_times(self) -> None:
+        for count, quantile in QUANTILES.items():
+            t = (np.arange(100_000) + 0.5) * quantile / 100_000
+            density = t ** (count / 2 - 1) * np.exp(-t / 2)
+            density /= 2 ** (count / 2) * math.gamma(count / 2)  # of chi-squared
+            assert np.mean(density) * quantile == pytest.approx(1e-3, rel=0.01)
+
+    @pytest.mark.parametrize("weights", [(1.0, 1.0), (1e-3, 1e3)])
+    def test_bound_each_of_several_parameters(self, weights: tuple[float, float]) -> None:
+        rng, blocks, origin = np.random.default_rng(1), [], []
+        parameters = [Parameter(name, X[:20].copy()) for name in "ab"]
+        for parameter, unit in zip(parameters, weights, strict=True):
+            claim = unit * slope(X[:20])
+            claim[3] += 1e-3 * float(np.linalg.norm(claim))
+            blocks.append(Measured(parameter, claim, claim.copy(), np.ones(20), np.zeros(20)))
+            origin.append(X[:20].copy())
+        counted = Loss(
+            lambda: sum(u * loss(p.array) for p, u in zip(parameters, weights, strict=True))
+        )
+        found = Directions(counted, counted(), 1e-13, 1e-5, rng).bound(blocks, origin, most=1e5)
+        assert found is not None
+        for block in blocks:
+            error = 1e-3 / (1 + 1e-3) * float(np.linalg.norm(block.claimed))
+            assert 0.9 * error <= found.norm / block.weight <= 60 * error
+        assert all(np.array_equal(p.array, X[:20]) for p in parameters)
+
+    def test_noise_is_averaged_where_as_much_may_be_spent(self) -> None:
+        least = 2 * THEN * MANY
+        spent = [self.bound(0.0, noise=1e-6, most=most)[1] for most in (least - 1, least)]
+        assert spent[0] < 1000 and least <= spent[1] - spent[0] <= 3 * least
+
+    def test_what_entries_on_ladders_leave_open_is_added(self) -> None:
+        def bound(open_: float, seed: int) -> float:
+            rng = np.random.default_rng(seed)
+            parameter = Parameter("x", X[:50].copy())
+            claim = slope(X[:50])
+            claim[:5] += 1.0
+            block = Measured(parameter, claim, slope(X[:50]), np.ones(50), np.zeros(50))
+            block.climbed[30:] = True
+            block.uncertainty[30:] = open_
+            counted = Loss(lambda: loss(parameter.array))
+            directions = Directions(counted, counted(), 1e-15, 1e-5, rng)
+            found = directions.bound([block], [X[:50].copy()], most=1e5)
+            assert found is not None
+            return found.norm / block.weight
+
+        for seed in range(5):
+            narrow, wide = bound(0.0, seed), bound(1e-2, seed)
+            assert narrow + 1e-2 < wide < narrow + 2
 
     @pytest.mark.parametrize("noise", [1e-9, 1e-6])
     def test_average_noise(self, noise: float) -> None:
@@ -201,6 +286,18 @@ class TestCertificate:
         assert certificate(0.9, 0.5).least(0.99) == 0
         assert certificate(2.0, 0.5).least(0.99) > certificate(2.0, 1.0).least(0.99) > 0
 
+    def test_bounds_are_those_of_what_the_bars_leave(self) -> None:
+        errors, bars, noise = np.array([3.0, -1.0, 0.1]), np.full(3, 0.5), np.full(3, 0.2)
+        made = Certificate((), {}, errors, bars, noise, 0.7)
+        seen = np.array([3.0, 1.0, 0.1]) + 0.3
+        assert made.most(0.99) == pytest.approx(np.linalg.norm(seen) / least_length(3, 0.99))
+        sure = np.array([1.8, 0.0, 0.0])
+        assert made.least(0.99) == pytest.approx(np.linalg.norm(sure) / greatest_length(3, 0.99))
+        quiet = Certificate((), {}, np.zeros(3), bars, noise)
+        unseen = 0.2 / SIGMAS + 0.3  # noise may have hidden so much
+        assert quiet.most(0.99) == pytest.approx(np.sqrt(3) * unseen / least_length(3, 0.99))
+        assert Certificate((), {}, np.array([0.5]), np.array([0.5]), np.zeros(1)).clean
+
 
 class TestRegion:
     """Rectangles of entries, against what NumPy has in them."""
@@ -233,14 +330,18 @@ class TestRegion:
         common = set(other.of(self.flat).flat) & set(self.part.of(self.flat).flat)
         assert self.part.in_common(other) == other.in_common(self.part) == len(common)
         assert set(self.part.of(self.flat)[self.part.inside(other)].flat) == common
-        apart = self.whole.narrowed(0, 0, 2)
-        assert self.part.in_common(apart) == 0
-        assert self.part.of(self.flat)[self.part.inside(apart)].size == 0
+        for low, high in ((0, 2), (0, 1)):
+            apart = self.whole.narrowed(0, low, high)
+            assert self.part.in_common(apart) == 0
+            assert self.part.of(self.flat)[self.part.inside(apart)].size == 0
+            beyond = self.whole.narrowed(0, 2, 3 + low)
+            assert apart.of(self.flat)[apart.inside(beyond)].size == 0
         assert self.part.in_common(Region.whole(1, (6, 5, 4))) == 0
         assert Region.whole(0, ()).in_common(Region.whole(0, ())) == 1
 
     def test_labels(self) -> None:
         assert self.whole.label("W") == "all of W"
+        assert Region.whole(0, (2,)).label("b") == "all of b"
         assert self.part.label("W") == "W[2:6, :, 1:3]"
         assert self.part.entry_at(0).label("W") == "W[2, 0, 1]"
         assert Region.whole(0, ()).label("s") == Region.whole(0, (1,)).label("s") == "s"
@@ -272,6 +373,30 @@ def test_the_norm_of_a_gradient_that_is_wrong_throughout_is_measured_by_probes()
     (block,) = result.blocks
     assert 0.5 < block.numeric_norm / np.linalg.norm(slope(X)) < 2
     assert abs(block.relative_error - 1) <= block.uncertainty + 0.01
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-6])
+@pytest.mark.parametrize("unit", [1e-10, 1.0, 1e10])
+def test_a_gradient_claimed_to_be_zero_is_seen_to_be_none(
+    mode: str, size: float, unit: float
+) -> None:
+    def both(right: bool) -> Result:
+        return check(
+            loss=lambda p: unit * float(loss(p["a"]) + right * size * np.sum(np.sin(p["b"]))),
+            grads=lambda p: {"a": unit * slope(p["a"]), "b": np.zeros(6)},
+            params={"a": X[:30].copy(), "b": X[:6].copy()},
+            mode=mode,
+        )
+
+    wrong = both(right=True)
+    assert [(block.name, block.status) for block in wrong.blocks] == [("a", "pass"), ("b", "fail")]
+    assert wrong.blocks[1].relative_error == pytest.approx(1)
+    right = both(right=False)
+    assert [block.status for block in right.blocks] == ["pass", "pass"]
+    assert {finding.name for finding in right.findings} == {"zero-gradient"}
+    if unit <= 1:
+        assert right.evaluations <= 2 * 36 + AT_THE_POINT
 
 
 @pytest.mark.parametrize("mode", ["exhaustive", "probe"])

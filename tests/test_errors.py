@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 from models import Holder, Mlp, frozen, slope, value
 
 from pytest_gradcheck import SettingsError, SubjectError, check
+from pytest_gradcheck.core.gradients import one_for_each
+from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.structure import flatten, match, rebuild
 
 
 def net(**changed: Any) -> Mlp:
@@ -333,3 +337,127 @@ def test_a_returned_tuple_is_told_to_be_several_objects(run: Any) -> None:
     result.stdout.fnmatch_lines(
         ["FAILED *return an object that holds its data*a tuple: 3 objects*"]
     )
+
+
+def nested(depth: int, leaf: Any) -> Any:
+    for _ in range(depth):
+        leaf = [leaf]
+    return leaf
+
+
+def test_parameters_nested_32_deep_are_the_deepest() -> None:
+    (leaf,) = flatten(nested(32, 1.5))
+    assert leaf.value == 1.5 and leaf.name == "params" + 32 * "[0]"
+    with pytest.raises(SubjectError, match="nested more than 32 levels deep"):
+        flatten(nested(33, 1.5))
+
+
+def test_each_missing_gradient_is_told_with_its_place() -> None:
+    params = {"a": 1.0, "inner": {"W": 1.0, "b": 2.0, "none": None}, "pair": [1.0, 2.0]}
+    with pytest.raises(SubjectError) as info:
+        match(params, {"inner": {"dW": 1.0, "b": 2.0, "c": 3.0}, "pair": [1.0], "z": 0.0})
+    lines = [line.strip() for line in str(info.value).splitlines()]
+    assert lines[1:-1] == [
+        "no gradient for 'a'",
+        "gradients without a parameter: 'z'",
+        "no gradient for 'W' in inner (grads has 'dW': call it 'W')",
+        "gradients in inner without a parameter: 'c'",
+        "pair has 2 items, its gradient 1",
+    ]
+    assert match(params, {"a": 1, "inner": {"W": 2, "b": 3}, "pair": np.array([4, 5])}) == [
+        *(1, 2, 3, 4, 5)
+    ]
+    for wrong, what in (([1.0], "params is a mapping"), ({"pair": 3.0}, "pair is a sequence")):
+        with pytest.raises(SubjectError, match=what):
+            match(params, wrong)
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, "p0,"), (10, "p8, p9,"), (11, "p8, p9, ...,")])
+def test_of_many_parameters_the_first_are_named(count: int, named: str) -> None:
+    parameters = [Parameter(f"p{i}", np.ones(2)) for i in range(count)]
+    for handed in ([], None, {"p0": np.ones(2)}, "grads"):
+        with pytest.raises(SubjectError) as info:
+            one_for_each(handed, parameters)
+        assert f"a list of {count}, one for each" in str(info.value)
+        assert f"{named} in this order" in str(info.value)
+    gradients = one_for_each([np.array([1, 2])] * count, parameters)
+    assert len(gradients) == count and gradients[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("count", [1, 5, 6])
+def test_of_what_moved_the_first_five_are_named(count: int) -> None:
+    class Moves(Holder):
+        def __init__(self) -> None:
+            super().__init__(np.ones(2))
+            for i in range(count):
+                setattr(self, f"c{i}", 0.0)
+
+        def loss(self) -> float:
+            for i in range(count):
+                setattr(self, f"c{i}", getattr(self, f"c{i}") + 1.0)
+            return super().loss() + self.c0  # type: ignore[attr-defined]
+
+    with pytest.raises(SubjectError) as info:
+        check(Moves())
+    names = ", ".join(f"self.c{i}" for i in range(min(count, 5)))
+    told = str(info.value)
+    assert f"moved between two evaluations: {names}{', ...' if count > 5 else ''}. Reset" in told
+    size = 1 / (2 * np.exp(0.3) + 2 + 1)
+    assert f"differ by 1 (relatively {size:.1e})" in told
+
+
+def test_a_loss_of_zero_that_is_another_each_time_tells_its_size() -> None:
+    calls = [0]
+
+    def loss(x: np.ndarray) -> float:
+        calls[0] += 1
+        return float(calls[0] - 1)
+
+    with pytest.raises(SubjectError, match=r"differ by 1 \(relatively 1\.0e\+300\)"):
+        check(loss=loss, grads=np.zeros_like, params=np.ones(2))
+
+
+def test_a_structure_is_built_again_of_its_own_kinds() -> None:
+    class Own(dict):  # type: ignore[type-arg]
+        pass
+
+    class Refuses(dict):  # type: ignore[type-arg]
+        def __init__(self, **items: Any) -> None:
+            super().__init__(items)
+
+    Pair = namedtuple("Pair", "x y")
+    tree = {"a": 1.0, "b": [2.0, (3.0, None)], "c": Pair(4.0, [5.0]), "d": Own(e=6.0), "f": None}
+    again = rebuild({**tree, "g": Refuses(h=7.0)}, iter("1234567"))
+    assert again == {
+        **{"a": "1", "b": ["2", ("3", None)], "c": Pair("4", ["5"]), "d": Own(e="6"), "f": None},
+        "g": {"h": "7"},
+    }
+    assert type(again["d"]) is Own and type(again["c"]) is Pair and type(again["b"][1]) is tuple
+    assert type(again["g"]) is dict
+    names = [leaf.name for leaf in flatten(tree)]
+    assert names == ["a", "b[0]", "b[1][0]", "c.x", "c.y[0]", "d.e"]
+    assert [leaf.name for leaf in flatten(Pair(1.0, {"k": 2.0, 3: 4.0}))] == ["x", "y.k", "y[3]"]
+    assert [leaf.in_mutable_container for leaf in flatten(tree)] == [
+        *(True, True, False, False, True, True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("claim", "refused"), [(1e9, True), (1.0, True), (1e-6, True), (1e-9, False)]
+)
+def test_a_claim_too_small_to_be_seen_in_the_loss_is_not_said_to_be_unread(
+    claim: float, refused: bool
+) -> None:
+    def given() -> Any:
+        return check(
+            loss=lambda p: 1e2 + float(np.sum(p["b"] ** 2)),
+            grads=lambda p: {"a": np.full(3, claim), "b": 2 * p["b"]},
+            params={"a": np.ones(3), "b": np.ones(2)},
+        )
+
+    if refused:
+        with pytest.raises(SubjectError, match="moving a does not reach the loss"):
+            given()
+    else:
+        result = given()
+        assert result.status in ("warn", "fail")  # for the claim itself, which is wrong

@@ -8,19 +8,36 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_gradcheck.core.belief import Belief
+from pytest_gradcheck.core.cancelled import is_cancelled, may_be_cancelled
 from pytest_gradcheck.core.differences import Derivative
 from pytest_gradcheck.core.judge import (
     Interval,
+    grade,
     interval_of,
+    is_settled,
     judge_block,
     judge_whole,
     point_findings,
     worst_entries,
+    worst_status,
 )
-from pytest_gradcheck.core.measured import Measured, Single, norm, norm_bound, rms, scale_of
+from pytest_gradcheck.core.line import shortest, uphill
+from pytest_gradcheck.core.measured import (
+    COMMON,
+    OWN,
+    Measured,
+    Single,
+    norm,
+    norm_bound,
+    rms,
+    scale_of,
+)
 from pytest_gradcheck.core.parameters import Parameter
-from pytest_gradcheck.core.probed import Probed
+from pytest_gradcheck.core.probed import Probed, Slopes
+from pytest_gradcheck.core.region import Region
 from pytest_gradcheck.core.view import View, views_of
+from pytest_gradcheck.core.weights import UNIT, draw
 from pytest_gradcheck.settings import merge
 
 
@@ -173,8 +190,62 @@ class TestMeasured:
         assert measured([1.0], [1.0]).first_not_finite() is None
 
 
+class TestCancelled:
+    """Claims that are zero but for the rounding of the precision they were computed in."""
+
+    @pytest.mark.parametrize("whole", [1e-8, 1.0, 1e8])
+    def test_are_small_beside_the_whole_and_measured_as_zero(self, whole: float) -> None:
+        single = {"rounding": 2.0**-24, "whole": whole}
+        claimed = 50 * 2.0**-24 * whole
+        assert may_be_cancelled(claimed, **single)
+        assert not may_be_cancelled(0.0, **single)
+        assert not may_be_cancelled(3 * claimed, **single)
+        assert not may_be_cancelled(claimed, rounding=2.0**-53, whole=whole)
+        assert is_cancelled(claimed, 0.05 * claimed, **single)
+        assert is_cancelled(claimed, 0.0, **single)
+        assert not is_cancelled(claimed, 0.2 * claimed, **single)
+        assert not is_cancelled(3 * claimed, 0.0, **single)
+
+
+class TestLines:
+    def test_uphill_is_where_the_claim_rises_in_unequal_steps(self) -> None:
+        claim = np.array([1.0, -2.0, 0.0, 1e-9, -1e9, 3.0])
+        steps = uphill(claim)
+        assert np.array_equal(np.sign(steps), np.sign(claim))
+        lengths = np.abs(steps[claim != 0])
+        assert np.all((lengths >= 0.5) & (lengths < 1.5)) and np.unique(lengths).size == 5
+        assert np.array_equal(steps, uphill(claim))
+
+    @pytest.mark.parametrize(
+        ("dtypes", "least"),
+        [
+            ([np.float64], 0.0),
+            ([np.float64, np.float32], 1e3 * 2.0**-23),
+            ([np.float32, np.float16], 0.1),
+        ],
+    )
+    def test_shortest_step_is_a_thousand_digits_of_the_coarsest(
+        self, dtypes: list[Any], least: float
+    ) -> None:
+        parameters = [Parameter("p", np.ones(2, dtype)) for dtype in dtypes]
+        assert shortest(parameters) == pytest.approx(least)
+
+
 class TestVerdict:
     settings = merge({})
+
+    def test_grades_are_up_to_tol_and_from_fail_on(self) -> None:
+        tol, fail = self.settings.tol, self.settings.fail
+        assert [grade(error, self.settings) for error in (0.0, tol, 2 * tol, fail, math.nan)] == [
+            *("pass", "pass", "warn", "fail", "fail")
+        ]
+        assert worst_status(["pass", "fail", "warn"]) == "fail"
+        assert worst_status([]) == "pass"
+
+    def test_settled_is_what_passes_and_is_known_to_warn(self) -> None:
+        assert is_settled(measured(np.ones(4), np.ones(4), 1e-6), self.settings)
+        assert not is_settled(measured(np.ones(4), np.ones(4), 1e-4), self.settings)
+        assert not is_settled(measured(np.ones(4), 1.1 * np.ones(4), 1e-9), self.settings)
 
     def test_interval(self) -> None:
         assert Interval.of(1.0, 2.0, 4.0, 10.0) == Interval(0.1, 0.2, 0.4)
@@ -207,6 +278,31 @@ class TestVerdict:
         assert [entry.share for entry in entries[:2]] == pytest.approx([0.64, 0.36])
         assert entries[0].relative_error == pytest.approx(0.4 / 2.4)
         assert entries[0].uncertainty == 0.1
+
+    def test_of_zeros_that_agree_nothing_is_off(self) -> None:
+        for entry in worst_entries([measured(np.zeros(2), np.zeros(2))], 5):
+            assert entry.relative_error == entry.share == entry.error == 0
+
+    @pytest.mark.parametrize("size", [1e-300, 1.0, 1e100, 1e300])
+    def test_shares_of_errors_of_any_size(self, size: float) -> None:
+        block = measured([size, size, size], [0.7 * size, 0.6 * size, size])
+        with np.errstate(all="ignore"):  # as in a check
+            first, second, third = worst_entries([block], 3)
+        assert [e.index for e in (first, second, third)] == [(1,), (0,), (2,)]
+        if 1e-100 < size < 1e150:  # else the norm of all is no number
+            assert (first.share, second.share) == pytest.approx((0.64, 0.36))
+        assert third.share == 0 and third.error == 0
+
+    def test_of_what_is_no_number_the_first_is_told(self) -> None:
+        claim = [1.0, -math.inf, math.nan, 2.0]
+        (found,) = point_findings([measured(claim, np.ones(4))], self.settings)
+        assert found.name == "not-finite"
+        assert "W[1]: the claimed derivative is -inf (2 of 4 entries)" in found.message
+        numeric = [1.0, 1.0, math.inf, math.nan]
+        (found,) = point_findings([measured(np.ones(4), numeric)], self.settings)
+        assert "W[2]: the measured derivative is inf (2 of 4 entries)" in found.message
+        (found,) = point_findings([measured(math.nan, 1.0, name="s")], self.settings)
+        assert found.message.startswith("s: the claimed derivative is nan (1 of 1")
 
     def test_a_wrong_entry_that_the_norm_hides_is_told(self) -> None:
         claim = np.full(100, 1e3)
@@ -280,7 +376,9 @@ class TestPicture:
     def of(block: Measured, *, wrong: bool = True) -> View:
         return views_of([block], [wrong])[0]
 
-    @pytest.mark.parametrize("shape", [(3, 4), (48, 48), (500, 300), (7, 1000), (2, 3, 40)])
+    @pytest.mark.parametrize(
+        "shape", [(3, 4), (48, 48), (500, 300), (7, 1000), (2, 3, 40), (3, 70_000)]
+    )
     def test_one_wrong_entry_stays_in_sight_at_its_place(self, shape: tuple[int, ...]) -> None:
         rng = np.random.default_rng(0)
         for _ in range(3):
@@ -357,13 +455,15 @@ class TestProbed:
     """What is known of a parameter of which few entries were measured."""
 
     @staticmethod
-    def of(entries: dict[int, tuple[float, float]], **more: Any) -> Probed:
+    def of(
+        entries: dict[int, tuple[float, float]], *, rounding: float = 0.0, **more: Any
+    ) -> Probed:
         claim = np.array([1.0, 2.0, 3.0, 4.0])
         known = {i: Derivative.smooth(value, bar, bar, 1e-3) for i, (value, bar) in entries.items()}
         corrected = claim.copy()
         corrected[list(known)] = [d.value for d in known.values()]
         parameter = Parameter("W", np.ones(4))
-        return Probed(parameter, claim, corrected, 0.1, 0.0, entries=known, **more)
+        return Probed(parameter, claim, corrected, 0.1, rounding, entries=known, **more)
 
     def test_worst_are_furthest_beyond_their_bars_then_furthest_off(self) -> None:
         block = self.of({0: (1.1, 0.5), 1: (2.5, 0.1), 2: (3.3, 0.5), 3: (4.2, 0.1)})
@@ -388,6 +488,94 @@ class TestProbed:
         error, bar = self.of({1: (2.5, 0.1)}, least=1.0).errors(slice(0, 2))
         assert error.tolist() == [0.0, 0.5]
         assert math.isnan(bar[0]) and bar[1] == 0.1
+
+    def test_rounding_of_a_claim_is_of_the_entry_and_of_typical_ones(self) -> None:
+        block = self.of({1: (2.0, 0.1)}, rounding=1e-3)
+        typical = math.sqrt((1 + 4 + 9 + 16) / 4)
+        expected = [1e-3 * (OWN * claim + COMMON * typical) for claim in (1, 2, 3, 4)]
+        assert block.rounding(block.claimed) == pytest.approx(expected)
+        assert block.worst(1)[0].bar == pytest.approx(0.1 + expected[1])
+        alone = Probed(Parameter("s", np.ones(1)), np.array([-3.0]), np.array([-3.0]), 1.0, 1e-3)
+        assert alone.rounding(-3.0) == pytest.approx(1e-3 * (OWN + COMMON) * 3)
+
+    @pytest.mark.parametrize("most", [0.3, math.inf])
+    def test_a_zero_but_for_its_rounding(self, most: float) -> None:
+        block = self.of({1: (0.0, 0.1)}, most=most, least=0.5, error=0.6)
+        block.cancel()
+        norm = math.sqrt(30)
+        assert block.negligible and not block.entries and block.slopes is None
+        assert block.error_limits() == pytest.approx((0.0, norm, norm))
+        wide = self.of({}, most=40.0)
+        wide.cancel()
+        assert wide.error_limits()[2] == 40.0
+
+    @pytest.mark.parametrize("size", [1, 100])
+    def test_entries_are_known_as_well_as_the_bound_on_all_says(self, size: int) -> None:
+        claim = np.ones(size)
+        block = Probed(Parameter("W", np.ones(size)), claim, claim + 1.0, 1.0, 1e-9, most=0.5)
+        whole = block.as_measured()
+        assert np.array_equal(whole.numeric, claim + 1.0)
+        assert np.allclose(whole.claim_rounding, 1e-9 * (OWN + COMMON))
+        assert 0.5 <= norm_bound(np.zeros(size), whole.uncertainty) <= 2.5
+        block.most = math.inf
+        assert np.all(np.isfinite(block.as_measured().uncertainty))
+
+    def test_slopes_are_those_of_a_gradient_along_the_same_weights(self) -> None:
+        gradient, bars = np.array([1.0, -2.0, 3.0]), np.array([0.1, 0.2])
+        values = [0.5 * UNIT * float(gradient @ draw(7, row, 2, 3)) for row in (4, 9, 11)]
+        slopes = Slopes(7, (4, 9), 2, 0.5, np.array(values[:2]), bars)
+        more = slopes.extended((11,), np.array(values[2:]), np.array([0.3]))
+        assert more.rows == (4, 9, 11) and more.bars.tolist() == [0.1, 0.2, 0.3]
+        assert more.values.tolist() == values
+        assert more.of(gradient) == pytest.approx(values)
+
+
+class TestBelief:
+    """The gradient as corrected, and how far readings of it may be off."""
+
+    row = Region.whole(0, (2, 3)).narrowed(0, 0, 1)
+    vector = Region.whole(1, (2,))
+
+    @staticmethod
+    def of(rounding: float = 1e-16) -> Belief:
+        claims = [np.array([3.0, 0.0, 4.0, 0.0, 0.0, 12.0]), np.array([6.0, 8.0])]
+        return Belief(claims, [rounding, 2 * rounding], [1 / 13, 1 / 10])
+
+    def test_a_correction_leaves_the_claim_as_it_is(self) -> None:
+        belief = self.of()
+        assert belief.corrections == 0
+        for count in (1, 2):
+            belief.correct(self.row, np.array([[1.0, 2.0, 3.0]]), 0.1)
+            assert belief.corrections == count
+        assert belief.gradient[0].tolist() == [5.0, 4.0, 10.0, 0.0, 0.0, 12.0]
+        assert belief.claimed[0].tolist() == [3.0, 0.0, 4.0, 0.0, 0.0, 12.0]
+        assert belief.gradient[1] is belief.claimed[1]
+
+    def test_a_reading_is_in_doubt_by_what_was_corrected_in_it(self) -> None:
+        belief, error = self.of(), 0.1
+        belief.correct(self.row, 1.0, error)
+        doubt = belief.doubt([self.row])
+        largest = math.sqrt(3) * error / 13  # that a weight makes of it
+        assert largest <= doubt <= 1.5 * largest
+        assert belief.doubt([Region.whole(0, (2, 3)), self.vector]) == pytest.approx(doubt)
+        third = doubt / math.sqrt(3)  # spread evenly, so much of it is in a third of the entries
+        assert belief.doubt([self.row.narrowed(1, 2, 3)]) == pytest.approx(third)
+        assert belief.doubt([self.vector]) == 0
+        belief.correct(self.vector, 1.0, 2 * error)
+        both = math.hypot(doubt, 2 * doubt * 13 / 10)
+        assert belief.doubt([self.row, self.vector]) == pytest.approx(both)
+
+    def test_rounding_of_a_fine_claim_is_that_of_typical_entries(self) -> None:
+        bar = 1e-16 * (OWN + COMMON) * math.sqrt(0.5)
+        assert self.of().rounding_bar([self.row]) == pytest.approx(bar)
+        assert self.of().rounding_bar([self.vector]) == pytest.approx(2e-16 * (OWN + COMMON))
+
+    def test_rounding_of_a_coarse_claim_is_that_of_the_entries_themselves(self) -> None:
+        row = 1e-7 * (OWN * 5 / 13 + COMMON * math.sqrt(0.5))
+        vector = 2e-7 * (OWN + COMMON)
+        assert self.of(1e-7).rounding_bar([self.row]) == pytest.approx(row)
+        both = self.of(1e-7).rounding_bar([self.row, self.vector])
+        assert both == pytest.approx(math.hypot(row, vector))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

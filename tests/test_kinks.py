@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck import Result, check
+from pytest_gradcheck.core.displaced import Nearby, give_up_where_kinks_crowd
+from pytest_gradcheck.core.measured import Measured
+from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.problem import Problem, Saved
+from pytest_gradcheck.settings import merge
 
 OFFSET = 1e8
 """With a loss of this size rounding hides how near a kink lies from about 1e-7 on."""
@@ -61,13 +66,180 @@ def test_kink_that_noise_hides_near_the_point_is_not_taken_to_lie_at_it(distance
     assert findings(result) & {"coarse", "tiny-gradient", "undecided"}
 
 
-def test_kink_that_noise_hides_is_at_the_point_where_the_claim_jumps() -> None:
+@pytest.mark.parametrize("slope", [-30.0, 3.0, 30.0])
+def test_kink_that_noise_hides_is_at_the_point_where_the_claim_jumps(slope: float) -> None:
     def loss(x: np.ndarray) -> float:
-        return float(OFFSET + np.sum(np.maximum(x, 0.5)) + np.sum(3 * x))
+        return float(OFFSET + np.sum(np.maximum(x, 0.5)) + np.sum(slope * x))
 
     def grads(x: np.ndarray) -> np.ndarray:
-        return (x > 0.5) + 3.0
+        return (x > 0.5) + slope
 
     result = check(loss=loss, grads=grads, params=np.full(3, 0.5))
     assert [block.status for block in result.blocks] == ["pass"]
     assert findings(result) == {"kink"}
+
+
+def test_entries_beside_a_kink_are_measured_as_well_as_without() -> None:
+    # every line through the point meets it, so that none bounds what a first step leaves open
+    result = check(
+        loss=lambda x: float(1e3 + abs(x[0] - 1) + np.sum(np.exp(x))),
+        grads=np.exp,
+        params=np.ones(8),
+    )
+    assert result.status == "pass" and findings(result) == {"kink"}
+    assert result.uncertainty <= 1e-7
+
+
+class TestTwoKinksNearerThanAnyStep:
+    """A slope of -2 between two kinks 1e-14 to either side, of which no step sees anything."""
+
+    @staticmethod
+    def check(edge: float = np.inf, off: float = 0.0, unit: float = 1.0) -> Result:
+        near = 1e-14
+
+        def loss(p: dict[str, np.ndarray]) -> float:
+            a, b = p["a"], p["b"]
+            kinks = np.sum(np.abs(a - near) - np.abs(a + near)) + np.sum(np.abs(b))
+            inside = np.max(np.abs(a)) < edge
+            return unit * float(kinks + np.sum(np.sin(a))) if inside else np.nan
+
+        def grads(p: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            a = p["a"]
+            slope = np.sign(a - near) - np.sign(a + near) + np.cos(a)
+            return {"a": unit * (slope + off), "b": np.full(1, 0.5 * unit)}
+
+        return check(loss=loss, grads=grads, params={"a": np.zeros(3), "b": np.zeros(1)})
+
+    @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+    def test_are_not_decided(self, unit: float) -> None:
+        result = self.check(unit=unit)
+        assert result.status == "warn"
+        found = {finding.name: finding.where for finding in result.findings}
+        assert (found["undecided"], found["kink"]) == (("a",), ("b",))
+
+    def test_are_wrong_where_the_claim_is_so_beside_them_as_well(self) -> None:
+        result = self.check(off=0.5)
+        assert result.status == "fail" and "undecided" not in findings(result)
+
+    def test_are_wrong_where_nothing_can_be_measured_beside_them(self) -> None:
+        result = self.check(edge=1e-6)
+        assert result.status == "fail" and "undecided" not in findings(result)
+
+
+class TestNearby:
+    """Whether the claim changes from one side of the point to the other."""
+
+    @staticmethod
+    def of(change: float, *, drop: bool = False, refuse: int = 9) -> Nearby:
+        parameters = [Parameter("a", np.array([0.5, 1.0])), Parameter("b", np.array([-3.0]))]
+        calls = []
+
+        def grads() -> list[np.ndarray]:
+            calls.append(1)
+            if len(calls) > 1 + refuse:
+                raise RuntimeError("no more")
+            up = parameters[0].array[1] > 1
+            dropped = len(calls) * drop
+            return [np.array([1.0, change * up + dropped]), np.array([2.0])]
+
+        problem = Problem(parameters, lambda: 0.0, grads)
+        claims = [g.copy() for g in grads()]
+        return Nearby(problem, claims)
+
+    @pytest.mark.parametrize("jump", [1e-3, 1.0, 1e3])
+    def test_is_a_jump_of_a_tenth_or_more(self, jump: float) -> None:
+        assert self.of(0.12 * jump).jumps(0, 1, jump)
+        assert self.of(-0.12 * jump).jumps(0, 1, jump)
+        assert not self.of(0.08 * jump).jumps(0, 1, jump)
+        assert not self.of(0.12 * jump).jumps(0, 0, jump)
+        assert not self.of(0.12 * jump).jumps(1, 0, jump)
+
+    def test_tells_nothing_where_a_claim_is_another_each_time_or_refuses(self) -> None:
+        assert not self.of(1.0, drop=True).jumps(0, 1, 1.0)
+        for refuse in (0, 1, 2):
+            assert not self.of(1.0, refuse=refuse).jumps(0, 1, 1.0)
+
+    def test_leaves_parameters_where_they_were(self) -> None:
+        for refuse in (1, 2, 9):
+            nearby = self.of(1.0, refuse=refuse)
+            nearby.jumps(0, 1, 1.0)
+            values = [p.array.tolist() for p in nearby._problem.parameters]
+            assert values == [[0.5, 1.0], [-3.0]]
+
+
+class TestCrowdedKinks:
+    """A claim that is contradicted at the point, and looked at beside it."""
+
+    def given_up(
+        self,
+        there: float,
+        *,
+        bar: float = 1e-12,
+        here: float = 0.5,
+        change: float = 0.0,
+        unit: float = 1.0,
+        theta: tuple[float, ...] = (0.5, -2.0, 3.0),
+        doubted: tuple[int, ...] = (0,),
+    ) -> list[bool]:
+        """Whether two parameters are, the claims of which are off by so much here and there."""
+        parameters = [Parameter(name, np.array(theta)) for name in "ab"]
+        origin = np.array(theta)
+        self.seen: list[np.ndarray] = []
+
+        def grads() -> list[np.ndarray]:
+            self.seen.append(parameters[0].read() - origin)
+            moved = np.abs(self.seen[-1]) < 1e-10
+            return [unit * (1 + change * (moved & (self.seen[-1] != 0))) for _ in parameters]
+
+        def measured(off: float, bar: float) -> list[Measured]:
+            blocks = []
+            for parameter in parameters:
+                bars = np.full(3, unit * bar)
+                numeric = unit * np.array([1 - off, 1.0, 1.0])
+                made = Measured(parameter, np.full(3, unit), numeric, bars, np.zeros(3))
+                made.climbed[:] = True
+                blocks.append(made)
+            return blocks
+
+        problem = Problem(parameters, lambda: 0.0, grads)
+        blocks, before = measured(here, 1e-12), [p.array.tobytes() for p in parameters]
+        give_up_where_kinks_crowd(
+            blocks,
+            doubted,
+            problem,
+            problem,
+            Saved(parameters),
+            lambda claims: measured(there, bar),
+            merge({}),
+            3,
+        )
+        assert [p.array.tobytes() for p in parameters] == before
+        return [block.undecided for block in blocks]
+
+    @pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+    def test_is_given_up_where_it_is_right_beside_the_point(self, unit: float) -> None:
+        assert self.given_up(0.0, unit=unit) == [True, False]
+        assert self.given_up(0.0, unit=unit, doubted=(0, 1)) == [True, True]
+        assert self.given_up(1e-7, unit=unit) == [True, False]  # less than `tol` of the whole
+
+    @pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+    def test_stands_where_it_is_wrong_there_or_nothing_is_known(self, unit: float) -> None:
+        assert self.given_up(2e-6, unit=unit) == [False, False]
+        assert self.given_up(2e-6, bar=1.9e-6, here=1e-4, unit=unit) == [True, False]
+        assert self.given_up(0.0, bar=0.2, unit=unit) == [True, False]  # but not half as wrong
+        assert self.given_up(0.0, bar=0.3, unit=unit) == [False, False]
+        assert self.given_up(0.0, bar=1e-4, here=1e-5, unit=unit) == [False, False]
+
+    def test_stands_where_the_claim_itself_changes_at_the_point(self) -> None:
+        assert self.given_up(0.0, change=0.04) == [True, False]
+        assert self.given_up(0.0, change=0.06) == [False, False]
+
+    @pytest.mark.parametrize("theta", [(0.5, -2.0, 3.0), (5e-7, -2e-6, 3e-6), (0.0, 0.0, 0.0)])
+    def test_is_looked_at_a_hair_and_a_step_off(self, theta: tuple[float, ...]) -> None:
+        assert self.given_up(0.0, theta=theta) == [True, False]
+        hair, step = self.seen
+        size = np.abs(theta)
+        assert np.all((np.abs(hair) >= 2**-52 * size) & (np.abs(hair) <= 2**-49 * size + 1e-29))
+        assert np.all(hair != 0)
+        scale = float(np.sqrt(np.mean(np.square(theta)))) or 1.0
+        assert np.all((np.abs(step) > 1e-5 * scale) & (np.abs(step) < 4e-3 * scale))

@@ -8,6 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pytest_gradcheck import GradcheckError, SettingsError, SubjectError
+from pytest_gradcheck.session import failure_of
+
 XDIST = [("-p", "no:xdist"), ("-n2",)]
 """Reporting must be the same with and without workers."""
 
@@ -417,6 +420,20 @@ class TestWarning:
         result.stdout.re_match_lines([r".*test_inner\.py:\d+: GradcheckWarning.*"])
         result.stdout.no_fnmatch_line("*pytest_gradcheck/*.py:*")
 
+    def test_points_to_a_test_on_the_first_line(self, run: Any) -> None:
+        result = run(
+            """
+            def test_suspect(): return Mlp(b1=1 + 4e-4)
+
+            import pytest
+            from models import Mlp
+
+            pytestmark = pytest.mark.gradcheck
+            """
+        )
+        result.assert_outcomes(passed=1, warnings=1)
+        result.stdout.re_match_lines([r".*test_inner\.py:1: GradcheckWarning.*"])
+
     def test_lists_the_worst_entries_in_short(self, run: Any) -> None:
         result = run(WARNING, "-k", "suspect")
         rows = [line for line in result.outlines if re.match(r"\s*b1\[\d\] ", line)]
@@ -746,3 +763,11 @@ def test_adapter_outside_pytest(run: Any, pytester: pytest.Pytester) -> None:
             assert check(Polynomial([1, 2, 3]), adapters=[adapt]).title == "polynomial"
         """
     ).assert_outcomes(passed=1)
+
+
+def test_what_is_refused_is_shown_and_other_errors_are_not_ours() -> None:
+    for error in (SubjectError("no\n  gradient"), SettingsError("no\n  gradient")):
+        shown = failure_of(None, error)  # type: ignore[arg-type]
+        assert shown == {"headline": "no gradient", "refused": "no\n  gradient"}
+    for error in (ValueError("no gradient"), GradcheckError("none", None), None):
+        assert failure_of(None, error) is None  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from itertools import pairwise
 
@@ -11,7 +12,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_gradcheck import SettingsError, SubjectError, check
-from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length, probes_for
+from pytest_gradcheck.core.atoms import (
+    CANDIDATES,
+    SLACK,
+    Pattern,
+    Readings,
+    entries,
+    pattern,
+)
+from pytest_gradcheck.core.belief import Belief
+from pytest_gradcheck.core.locate import Search
+from pytest_gradcheck.core.located import Found, Throughout
+from pytest_gradcheck.core.loss import Loss
+from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.part import Part
+from pytest_gradcheck.core.probes import Prober, Reading
+from pytest_gradcheck.core.probing import Probing
+from pytest_gradcheck.core.region import Region
+from pytest_gradcheck.core.weights import (
+    LOOKS,
+    SPREAD,
+    UNIT,
+    draw,
+    greatest_length,
+    least_length,
+    probes_for,
+    spread,
+)
 from pytest_gradcheck.report.text import failure
 
 
@@ -152,6 +179,15 @@ def test_auto_probes_from_that_very_number_on(size, mode):
     assert (result.settings["mode"], result.status) == (mode, "pass")
 
 
+def test_every_entry_takes_two_evaluations_and_ten_at_the_point():
+    functions = {"loss": lambda x: float(x @ x), "grads": lambda x: 2 * x, "params": np.ones(30)}
+    with pytest.raises(SettingsError, match="at least 70 evaluations"):
+        check(**functions, mode="exhaustive", max_evaluations=69)
+    assert check(**functions, mode="exhaustive", max_evaluations=70).status == "pass"
+    modes = [check(**functions, max_evaluations=n).settings["mode"] for n in (69, 70)]
+    assert modes == ["probe", "exhaustive"]
+
+
 @pytest.mark.parametrize("refine", [{"refine": False}, {"scheme": "forward"}])
 def test_probes_are_not_the_textbook(refine):
     with pytest.raises(SettingsError, match="probe"):
@@ -197,6 +233,16 @@ def test_two_entries_exchanged_do_not_cancel():
     network.spoil = spoil
     for seed in range(10):
         assert wrong(probe(network, seed=seed)) == {"W1[0, 0]", "W1[5, 5]"}
+
+
+def test_a_short_row_is_told_as_that_row_as_well():
+    network = Network((30, 12, 5))
+
+    def spoil(grads):
+        grads["W1"][3] *= 2
+
+    network.spoil = spoil
+    assert regions(probe(network)) == ["W1[3, :]"]
 
 
 def test_a_doubled_row_is_told_as_that_row():
@@ -341,6 +387,55 @@ def test_budget_ends_the_search_and_says_so():
     ended = next(f for f in result.findings if f.name == "search-ended")
     assert "worst among what was searched" in ended.message
     assert result.evaluations <= 220
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("size", [1e-5, 1e-3, 1.0])
+def test_an_error_that_is_not_located_is_told_by_its_least_size(count, size):
+    rng = np.random.default_rng(0)
+    params = {f"p{i}": rng.normal(size=500) for i in range(count)}
+    off = size * rng.normal(size=500)
+
+    def grads(p):
+        found = {name: np.cos(x) for name, x in p.items()}
+        found["p0"] = found["p0"] + off
+        return found
+
+    result = check(
+        loss=lambda p: float(sum(np.sum(np.sin(x)) for x in p.values())),
+        grads=grads,
+        params=params,
+        mode="probe",
+        max_evaluations=45,
+    )
+    true = np.cos(params["p0"])
+    worst = np.linalg.norm(off) / (np.linalg.norm(true) + np.linalg.norm(true + off))
+    finding = next(f for f in result.findings if f.name == "unlocated")
+    assert 1e-2 * worst <= finding.evidence["relative_error"] <= worst
+    least = finding.evidence["relative_error"]
+    assert result.status == ("fail" if worst >= 1e-2 else "warn")
+    assert f"at least {least:.1e}" in finding.message
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_search_finds_before_its_end_is_the_worst(seed):
+    rng = np.random.default_rng(seed)
+    x, off = rng.normal(size=(60, 50)), np.zeros((60, 50))
+    off.flat[rng.choice(3000, 40, replace=False)] = 1e-3 * rng.normal(size=40)
+    row = int(rng.integers(60))
+    off[row, 7] += 1.0
+    result = check(
+        loss=lambda p: float(np.sum(np.sin(p))),
+        grads=lambda p: np.cos(p) + off,
+        params=x,
+        mode="probe",
+        max_evaluations=180,
+        seed=seed,
+    )
+    assert "search-ended" in {finding.name for finding in result.findings}
+    assert result.worst[0].index == (row, 7)
+    for entry in result.worst:
+        assert abs(entry.analytic - entry.numeric - off[entry.index]) <= entry.uncertainty
 
 
 def test_kinks_at_the_point_are_left_for_a_displaced_one():
@@ -492,6 +587,31 @@ class TestWeights:
         assert counts == sorted(counts)
         assert counts[2] == 4
 
+    @pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 8, 101])
+    def test_are_as_many_as_entries(self, size):
+        weights = draw(1, 2, 3, size)
+        assert weights.dtype == np.int16 and weights.size == size
+        assert np.array_equal(weights, draw(1, 2, 3, 200)[:size])
+
+    @pytest.mark.parametrize("confidence", [0.5, 0.99, 1 - 1e-9])
+    def test_lengths_are_what_the_bounds_on_their_probability_say(self, confidence):
+        risk = (1 - confidence) / LOOKS
+        for count, ball in ((1, 2.0), (2, math.pi), (3, 4 * math.pi / 3)):
+            r = least_length(count, confidence)
+            assert ball * r**count / 6 ** (count / 2) == pytest.approx(risk)
+            assert spread(count, confidence) == pytest.approx(math.sqrt(count) / r)
+        for count in (1, 3, 10):
+            q = greatest_length(count, confidence) ** 2
+            assert q > count
+            rare = (q / count) ** (count / 2) * math.exp((count - q) / 2)
+            assert rare == pytest.approx(risk)
+
+    @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.999, 1 - 1e-6, 1 - 1e-12])
+    def test_probes_are_the_fewest_with_a_bound_not_too_far_off(self, confidence):
+        count = probes_for(confidence)
+        assert spread(count, confidence) <= SPREAD
+        assert count == 1 or spread(count - 1, confidence) > SPREAD
+
     @given(
         st.integers(0, 2**32 - 1),
         st.sampled_from(["single", "pair", "exchanged", "dense", "ramp", "signs"]),
@@ -516,6 +636,462 @@ class TestWeights:
         allowed = trials * (1 - confidence) + 5 * math.sqrt(trials * (1 - confidence))
         assert np.sum(lengths < least_length(count, confidence)) <= allowed
         assert np.sum(lengths > greatest_length(count, confidence)) <= allowed
+
+
+class TestGroups:
+    """Which parameters are probed together."""
+
+    @staticmethod
+    def of(reaches, jitter=0.0, sizes=None):
+        sizes = sizes or [4] * len(reaches)
+        claims = [np.full(n, r / math.sqrt(n or 1)) for r, n in zip(reaches, sizes, strict=True)]
+        probing = Probing(
+            [Parameter(f"p{i}", np.ones(n)) for i, n in enumerate(sizes)],
+            Loss(lambda: 0.0),
+            claims,
+            origin=[np.ones(n) for n in sizes],
+            rounding=[1e-16] * len(sizes),
+            base=0.0,
+            jitter=jitter,
+            tol=1e-7,
+            warn=1e-5,
+            fail=1e-3,
+            confidence=1 - 1e-6,
+            limit=None,
+            seed=0,
+        )
+        return [[region.block for region in group] for group in probing._groups()]
+
+    def test_without_noise_all_are_in_one(self):
+        assert self.of([1e-5, 1.0, 1e-2, 1e-9]) == [[0, 1, 2, 3]]
+
+    def test_those_that_noise_would_drown_are_apart(self):
+        # a step along the first is seen to a thousandth of `tol / 30` of it: 3e-12
+        assert self.of([1.0, 1e-2, 1e-5, 1e-7], 1e-15) == [[0, 1], [2, 3]]
+        assert self.of([1e-7, 1e-2, 1.0, 1e-5], 1e-15) == [[1, 2], [0, 3]]
+        assert self.of([1.0, 0.9e-3, 1.1e-3, 1e-6], 1e-13) == [[0, 2], [1, 3]]
+        assert self.of([1.0, 2e-4, 4e-4], 1e-15) == [[0, 2], [1]]
+
+    def test_those_without_entries_or_numbers_are_in_none(self):
+        assert self.of([1.0, 1.0, math.nan], sizes=[3, 0, 2]) == [[0]]
+
+
+class TestExplanations:
+    """Single entries, and multiples of something known, that alone explain a few readings."""
+
+    SHAPES = ((6, 5), (7,), (4, 3), ())
+    BARS = (1e-9, 1e-5, 1e-7)
+
+    def prober(self, shapes=SHAPES):
+        rng = np.random.default_rng(0)
+        self.origin = [rng.normal(size=math.prod(shape)) for shape in shapes]
+        self.claimed = [
+            10.0**i * rng.normal(size=theta.size) for i, theta in enumerate(self.origin)
+        ]
+        weight = [1 / float(np.linalg.norm(g)) for g in self.claimed]
+        parameters = [
+            Parameter(f"p{i}", theta.reshape(shape).copy())
+            for i, (theta, shape) in enumerate(zip(self.origin, shapes, strict=True))
+        ]
+        belief = Belief(self.claimed, [0.0] * len(shapes), weight)
+        loss = Loss(lambda: 0.0)
+        self.regions = [Region.whole(i, shape) for i, shape in enumerate(shapes)]
+        return Prober(parameters, loss, base=0.0, origin=self.origin, belief=belief, seed=5)
+
+    def readings(self, prober, errors, bars=BARS):
+        """What probes read of these errors, by block; off by a part of their error bars."""
+        rows = range(3, 3 + len(bars))
+        read = [
+            sum(
+                prober.weight[i] * UNIT * float(e @ draw(5, row, i, e.size))
+                for i, e in errors.items()
+            )
+            for row in rows
+        ]
+        off = np.resize([1.0, -0.5, -1.0], len(bars))
+        return Readings(rows, np.array(read) + off * bars, np.array(bars))
+
+    def at(self, block, i, error=0.5):
+        return {block: error * np.eye(1, self.claimed[block].size, i)[0] / self.scale(block)}
+
+    def scale(self, block):
+        return 1 / float(np.linalg.norm(self.claimed[block]))
+
+    @pytest.mark.parametrize("bars", [BARS, BARS[::-1], (1e-7, 1e-9, 1e-5)])
+    def test_every_entry_is_found_by_its_readings(self, bars):
+        prober = self.prober()
+        for block, claim in enumerate(self.claimed):
+            for i in range(claim.size):
+                error = self.at(block, i)
+                found = entries(prober, self.regions, self.readings(prober, error, bars))
+                assert [(region.block, j) for region, j, _ in found] == [(block, i)]
+                assert found[0][2] == pytest.approx(error[block][i], rel=1e-6)
+
+    def test_of_a_part_the_position_is_that_in_it(self):
+        prober = self.prober()
+        part = self.regions[0].narrowed(0, 2, 5).narrowed(1, 1, 4)
+        ((region, i, _),) = entries(prober, [part], self.readings(prober, self.at(0, 18)))
+        assert region is part and part.index_of(i) == (3, 3)
+
+    def test_in_a_large_parameter(self):
+        prober = self.prober(((300, 250), (70_000,)))
+        for block, i in ((0, 70_123), (0, 3), (1, 66_000)):
+            found = entries(prober, self.regions, self.readings(prober, self.at(block, i)))
+            assert (block, i) in [(region.block, j) for region, j, _ in found]
+            assert len(found) <= CANDIDATES
+
+    def test_too_many_that_explain_as_well_are_one_more_than_candidates(self):
+        prober = self.prober()
+        readings = self.readings(prober, self.at(0, 3), (1e-3, 0.9, 0.9))
+        for regions in (self.regions, self.regions[:1]):
+            assert len(entries(prober, regions, readings)) == CANDIDATES + 1
+
+    def test_two_wrong_entries_are_explained_by_none(self):
+        prober = self.prober()
+        both = {0: self.at(0, 3)[0] + self.at(0, 8)[0]}
+        assert not entries(prober, self.regions, self.readings(prober, both))
+        assert pattern(prober, self.regions, self.readings(prober, both)) is None
+
+    def test_what_error_bars_explain_needs_no_other_explanation(self):
+        prober = self.prober()
+        nothing = self.readings(prober, {0: np.zeros(30)})
+        assert not entries(prober, self.regions, nothing)
+        assert pattern(prober, self.regions, nothing) is None
+
+    def test_a_constant_is_known_as_well_as_its_readings(self):
+        products, bars = np.array([2.0, -1.0, 0.5]), np.array([0.1, 0.2, 0.1])
+        for off in ([0.5, -1, 0.2], [1, 1, 1], [-1, 1, 0.0]):
+            readings = Readings(range(3), 3 * products + off * bars, bars)
+            c, uncertainty = readings.explained_by(products)
+            assert abs(c - 3) <= uncertainty <= 0.2
+        x = products / bars
+        assert uncertainty == pytest.approx(SLACK * np.sum(np.abs(x)) / (x @ x))
+        assert Readings(range(3), 3 * products + [0, 0, 0.5], bars).explained_by(products) is None
+        assert Readings(range(3), products, bars).explained_by(np.zeros(3)) is None
+        assert Readings(range(3), 1.4 * bars, bars).explained_by(bars) is None
+        assert Readings(range(3), 1.6 * bars, bars).explained_by(bars) is not None
+
+    @pytest.mark.parametrize("of", ["gradient", "parameter"])
+    @pytest.mark.parametrize("blocks", [(0, 1, 2, 3), (0, 2), (1, 3), (0,), (1,), (2,)])
+    def test_a_multiple_over_some_parameters(self, of, blocks):
+        prober = self.prober()
+        known = self.claimed if of == "gradient" else self.origin
+        errors = {i: 0.1 * known[i] for i in blocks}
+        # so small beside the others' that it takes sharper readings to be told from none
+        bars = (1e-12, 3e-12, 2e-12)
+        found = pattern(prober, self.regions, self.readings(prober, errors, bars))
+        assert found is not None
+        assert sorted(region.block for region in found.regions) == list(blocks)
+        assert all(region.is_whole for region in found.regions)
+        assert found.of == of
+        assert abs(found.constant - 0.1) <= found.uncertainty <= 1e-6
+
+    @pytest.mark.parametrize("of", ["gradient", "parameter"])
+    @pytest.mark.parametrize("shape", [(6, 5), (4, 3, 5)])
+    def test_a_multiple_over_one_slice_of_a_parameter(self, of, shape):
+        prober = self.prober(((7,), shape))
+        whole = self.regions[1]
+        known = (self.claimed if of == "gradient" else self.origin)[1]
+        for part in (whole, whole.narrowed(0, 1, 4)):
+            for axis, (low, high) in enumerate(part.ranges):
+                for i in range(low, high):
+                    slice_ = part.narrowed(axis, i, i + 1)
+                    errors = np.zeros(known.size)
+                    slice_.of(errors)[...] = -0.3 * slice_.of(known)
+                    readings = self.readings(prober, {1: errors}, (1e-9, 1e-7, 1e-8, 1e-8))
+                    found = pattern(prober, [self.regions[0], part], readings)
+                    assert found is not None
+                    assert (found.regions, found.of) == ((slice_,), of)
+                    assert abs(found.constant + 0.3) <= found.uncertainty <= 1e-4
+
+
+class TestProber:
+    """Derivatives along rows of weights, of a loss whose gradient is known."""
+
+    SHAPES = ((6, 5), (7,))
+
+    def prober(self, dtype=float, claim=1.0, unit=(1.0, 1e-4)):
+        rng = np.random.default_rng(0)
+        self.parameters = [
+            Parameter(f"p{i}", (u * rng.normal(size=shape)).astype(dtype))
+            for i, (shape, u) in enumerate(zip(self.SHAPES, unit, strict=True))
+        ]
+        self.origin = [p.read() for p in self.parameters]
+        self.true = [np.cos(x / u) / u for x, u in zip(self.origin, unit, strict=True)]
+        claims = [claim * g for g in self.true]
+
+        def loss():
+            pairs = zip(self.parameters, unit, strict=True)
+            return float(sum(np.sum(np.sin(p.array.astype(float) / u)) for p, u in pairs))
+
+        weight = [1 / float(np.linalg.norm(g)) for g in claims]
+        belief = Belief(claims, [1e-16] * 2, weight)
+        self.regions = [Region.whole(i, shape) for i, shape in enumerate(self.SHAPES)]
+        counted = Loss(loss)
+        return Prober(
+            self.parameters, counted, base=loss(), origin=self.origin, belief=belief, seed=3
+        )
+
+    def slope(self, prober, regions, row, gradient, skip=()):
+        total = 0.0
+        for region in regions:
+            size = math.prod(self.SHAPES[region.block])
+            kept = np.zeros(size, bool)
+            region.of(kept)[...] = True
+            for other in skip:
+                if other.block == region.block:
+                    other.of(kept)[...] = False
+            w = draw(3, row, region.block, size) * kept
+            total += prober.weight[region.block] * UNIT * float(gradient[region.block] @ w)
+        return total
+
+    @pytest.mark.parametrize("part", ["all", "rows", "vector", "without a column"])
+    def test_a_reading_is_the_derivative_along_its_weights(self, part):
+        prober = self.prober(claim=1.5)
+        matrix, vector = self.regions
+        regions = {"rows": [matrix.narrowed(0, 2, 5), vector], "vector": [vector]}.get(
+            part, self.regions
+        )
+        skip = [matrix.narrowed(1, 3, 4)] if part == "without a column" else []
+        for row in range(4):
+            true = self.slope(prober, regions, row, self.true, skip)
+            reading = prober.read(regions, row, target=1e-9, skip=skip)
+            assert abs(reading.value - true) <= reading.bar <= 1e-6
+            assert 0 < reading.noise <= reading.bar and not reading.kink
+            assert prober.expected(regions, row, skip) == pytest.approx(1.5 * true)
+
+    def test_a_part_measured_is_taken_from_the_whole(self):
+        prober = self.prober()
+        halves = self.regions[0].halves(0)
+        whole = prober.read([self.regions[0]], 1, target=1e-9)
+        rest = whole - prober.read([halves[0]], 1, target=1e-9)
+        true = self.slope(prober, [halves[1]], 1, self.true)
+        assert abs(rest.value - true) <= rest.bar <= 1e-6
+        left = Reading(3.0, 0.5, 0.3) - Reading(1.0, 0.2, 0.4, kink=True)
+        assert (left.value, left.bar, left.noise, left.kink) == (2.0, 0.7, 0.5, True)
+
+    def test_an_entry_by_itself(self):
+        prober = self.prober()
+        for block, i in ((0, 0), (0, 17), (1, 6)):
+            found = prober.entry(block, i, target=1e-8 * abs(self.true[block][i]))
+            off = abs(found.value - self.true[block][i])
+            assert off <= found.uncertainty <= 1e-6 * abs(self.true[block][i])
+
+    def test_blocks_are_moved_as_far_as_they_are_large(self):
+        prober = self.prober()
+        for block, theta in enumerate(self.origin):
+            size = float(np.sqrt(np.mean(theta**2)))
+            norm = float(np.linalg.norm(self.true[block]))
+            assert prober.reach(block) == pytest.approx(size * norm)
+
+    def test_float32_is_read_as_if_it_were_not_rounded(self):
+        prober = self.prober(np.float32, unit=(1.0, 1.0))
+        for row in range(4):
+            true = self.slope(prober, self.regions, row, self.true)
+            reading = prober.read(self.regions, row, target=1e-9)
+            assert abs(reading.value - true) <= reading.bar <= 1e-3
+        wrong, ratios = self.prober(np.float32, claim=3.0, unit=(1.0, 1.0)), []
+        for row in range(20):  # by how much it is rounded is judged by the wrong gradient
+            true = self.slope(wrong, self.regions, row, self.true)
+            reading = wrong.read(self.regions, row, target=1e-9)
+            assert reading.bar <= 1e-2
+            ratios.append(abs(reading.value - true) / reading.bar)
+        assert np.median(ratios) <= 1 and np.median(ratios) >= 0.01
+
+    def test_later_readings_begin_where_earlier_ones_ended(self):
+        prober = self.prober()
+        counts = []
+        for row in range(6):
+            before = prober.loss.evaluations
+            prober.read(self.regions, row, target=1e-9)
+            counts.append(prober.loss.evaluations - before)
+        assert max(counts[2:]) <= counts[0] and max(counts) <= 16
+
+
+class TestSearch:
+    """From readings that are off to the entries that are wrong."""
+
+    SHAPES = ((30, 20), (40,), (3, 4, 5), ())
+
+    def search(self, off, *, limit=math.inf, seed=0):
+        """What a search finds of a claim that is off by so much, by block."""
+        rng = np.random.default_rng(seed)
+        arrays = [np.array(rng.normal(size=shape)) for shape in self.SHAPES]
+        parameters = [Parameter(f"p{i}", array) for i, array in enumerate(arrays)]
+        origin = [p.read() for p in parameters]
+        self.true = [np.cos(x) for x in origin]
+        claims = [g.copy() for g in self.true]
+        for block, array in off.items():
+            claims[block] += np.reshape(array, -1)
+        weight = [1 / float(np.linalg.norm(g)) for g in claims]
+        loss = Loss(lambda: float(sum(np.sum(np.sin(a)) for a in arrays)))
+        belief = Belief(claims, [1e-16] * len(claims), weight)
+        prober = Prober(parameters, loss, base=loss(), origin=origin, belief=belief, seed=seed)
+        regions = tuple(Region.whole(i, shape) for i, shape in enumerate(self.SHAPES))
+        rows = itertools.count()
+        search = Search(prober, target=1e-9, rows=rows, rng=rng)
+        self.before = math.inf
+        for _ in range(6):  # of which the first may but tell along which axis to look
+            count, skip = search.found.count, search.found.skip
+            readings = {
+                row: prober.read(regions, row, target=1e-9, skip=skip)
+                for row in itertools.islice(rows, 3)
+            }
+            self.before = min(self.before, loss.evaluations)
+            search.run(Part(regions, readings), limit=limit)
+            if search.found.count == count:
+                break
+        self.spent, self.belief = loss.evaluations - self.before, belief.gradient
+        return search
+
+    @staticmethod
+    def at(shape, *flat, size=0.1):
+        off = np.zeros(shape)
+        off.reshape(-1)[list(flat)] = size
+        return off
+
+    def require_corrected(self):
+        for believed, true in zip(self.belief, self.true, strict=True):
+            assert np.allclose(believed, true, atol=1e-7)
+
+    @pytest.mark.parametrize("block", range(4))
+    def test_one_entry(self, block):
+        size = self.true_size(block)
+        for i in {0, size // 3, size - 1}:
+            search = self.search({block: self.at(self.SHAPES[block], i)})
+            assert set(search.found.entries) == {(block, i)}
+            assert search.found.count == 1 and not search.exhausted and not search.found.left
+            self.require_corrected()
+            assert self.spent <= 40
+
+    def true_size(self, block):
+        return math.prod(self.SHAPES[block])
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_entries_here_and_there(self, seed):
+        rng = np.random.default_rng(seed)
+        off = {
+            block: self.at(self.SHAPES[block], *rng.choice(self.true_size(block), count, False))
+            for block, count in ((0, 4), (1, 2), (2, 1))
+        }
+        search = self.search(off, seed=seed)
+        wrong = {(b, int(i)) for b, array in off.items() for i in np.flatnonzero(array)}
+        assert set(search.found.entries) == wrong
+        self.require_corrected()
+        assert self.spent <= 700
+
+    def test_nothing_is_spent_where_nothing_is_wrong(self):
+        search = self.search({})
+        assert search.found.count == 0 and self.spent == 0
+
+    def test_a_small_parameter_is_measured_wholly(self):
+        rng = np.random.default_rng(5)
+        search = self.search({2: self.at((3, 4, 5)) + rng.normal(size=(3, 4, 5))})
+        assert [r.block for r in search.found.whole] == [2]
+        assert all(r.is_whole for r in search.found.whole)
+
+    @pytest.mark.parametrize("axis", [0, 1])
+    def test_rows_or_columns(self, axis):
+        rng = np.random.default_rng(1)
+        off = np.zeros((30, 20))
+        lines = off if axis == 0 else off.T
+        lines[[3, 11]] = rng.normal(size=(2, len(lines[0])))
+        search = self.search({0: off})
+        told = np.zeros((30, 20))
+        for region in search.found.whole:
+            region.of(told.reshape(-1))[...] = 1
+        told.reshape(-1)[[i for _, i in search.found.entries]] = 1
+        assert not np.any(told[off == 0]) and np.mean(told[off != 0]) >= 0.9
+
+    @pytest.mark.parametrize("limit", [30, 60, 150])
+    def test_ends_with_what_it_may_spend(self, limit):
+        rng = np.random.default_rng(0)
+        off = self.at((30, 20), *rng.choice(600, 40, False))
+        search = self.search({0: off}, limit=limit)
+        assert search.exhausted and search.found.left
+        assert self.before + self.spent <= limit + 40
+        assert all(off.reshape(-1)[i] for _, i in search.found.entries)
+
+
+class TestFound:
+    """How it is told what a search has found."""
+
+    parameters = tuple(Parameter(name, np.ones((4, 3))) for name in ("A", "B", "C"))
+    whole = tuple(Region.whole(i, (4, 3)) for i in range(3))
+
+    @staticmethod
+    def throughout(region, wrong, picked):
+        readings = Readings([0], np.ones(1), np.ones(1))
+        return Throughout(region, readings, np.ones(1), wrong, picked)
+
+    def told(self, **found):
+        return [(f.name, f.where, f.message) for f in Found(**found).findings(self.parameters)]
+
+    @pytest.mark.parametrize(
+        ("wrong", "picked", "how"),
+        [
+            (2, 2, "wrong throughout, as both entries are that were picked at random"),
+            (6, 6, "wrong throughout, as all 6 entries are that were picked at random"),
+            (9, 12, "wrong nearly throughout, as 9 of 12 entries picked at random"),
+            (7, 12, "wrong nearly throughout, as 7 of 12 entries picked at random"),
+            (6, 12, "wrong in some entries; it was not searched, as so many others are wrong"),
+            (1, 2, "wrong in some entries; it was not searched, as so many others are wrong"),
+        ],
+    )
+    def test_of_a_sample(self, wrong, picked, how):
+        part = self.throughout(self.whole[1], wrong, picked)
+        assert part.is_dense == (wrong > picked / 2)
+        assert self.told(throughout=[part]) == [("wrong-region", ("B",), f"all of B: {how}")]
+
+    def test_several_parameters_that_are_wrong_throughout_are_told_as_one(self):
+        sampled = [self.throughout(self.whole[i], 6, 6) for i in (2, 0)]
+        found = Found(throughout=sampled).findings(self.parameters)
+        assert [f.where for f in found] == [("A", "C")]
+        assert found[0].message.startswith("A, C: each wrong throughout")
+        assert found[0].evidence == {"regions": ["all of A", "all of C"]}
+        both = self.told(throughout=sampled[:1], complete=[self.whole[1]])
+        assert [where for _, where, _ in both] == [("B", "C")]
+        some = self.told(throughout=[sampled[0], self.throughout(self.whole[0], 1, 2)])
+        assert [where for _, where, _ in some] == [("A",), ("C",)]
+        assert "all of its 12 entries are" in self.told(complete=[self.whole[1]])[0][2]
+
+    def test_rows_that_are_wrong_alike_are_told_together(self):
+        rows = [self.whole[1].narrowed(0, i, i + 1) for i in (3, 0)]
+        found = Found(throughout=[self.throughout(row, 6, 6) for row in rows])
+        (finding,) = found.findings(self.parameters)
+        assert finding.message.startswith("B[0, :], B[3, :]: each wrong throughout")
+        assert finding.evidence == {"regions": ["B[0, :]", "B[3, :]"], "entries": 6}
+        assert (found.count, found.dense_blocks, len(found.skip), len(found.whole)) == (2, 1, 2, 2)
+        (one,) = self.told(throughout=[self.throughout(rows[0], 6, 6)])
+        assert one[2].startswith("B[3, :]: wrong throughout")
+
+    @pytest.mark.parametrize(
+        ("of", "constant", "what"),
+        [
+            ("parameter", -0.25, "claimed - measured = -0.25 * parameter"),
+            ("gradient", 0.5, "the claimed gradient is 2 times the measured one"),
+            ("gradient", -1.0, "the claimed gradient is 0.5 times the measured one"),
+            ("gradient", 1 - 1e-7, "a gradient is claimed where the measured one is zero"),
+            ("gradient", 1 - 1e-5, "the claimed gradient is 100000 times the measured one"),
+        ],
+    )
+    def test_of_a_pattern(self, of, constant, what):
+        pattern_ = Pattern(self.whole[:2], of, constant, 1e-9)
+        found = Found(patterns=[pattern_])
+        (finding,) = found.findings(self.parameters)
+        assert finding.message == f"all of A, all of B: in every entry {what}"
+        assert finding.where == ("A", "B")
+        assert finding.evidence["constant"] == constant and finding.evidence["of"] == of
+        assert found.whole == list(self.whole[:2]) and not found.dense and found.count == 1
+
+    def test_what_was_left(self):
+        left = [self.whole[2], self.whole[0].narrowed(1, 0, 1), self.whole[2].narrowed(0, 0, 1)]
+        ((name, where, message),) = self.told(left=left)
+        assert (name, where) == ("search-ended", ("C", "A"))
+        assert message.startswith("the search in C, A ended with the evaluations allowed")
+        (finding,) = Found(left=left).findings(self.parameters)
+        assert finding.evidence == {"entries": 12 + 4 + 3}
+        assert self.told() == []
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-9, 1 + 3e-8])

@@ -11,6 +11,7 @@ import pytest
 from models import RNG, Holder, Mlp, X, slope, value
 
 from pytest_gradcheck import Result, SubjectError, check
+from pytest_gradcheck.core.tied import tie
 
 
 def names(result: Result) -> list[str]:
@@ -94,6 +95,26 @@ class TestTiedWeights:
 
     def test_wrong_part_fails(self, form: Any) -> None:
         assert check(Tied(form, factor=1.5)).status == "fail"
+
+
+def test_groups_of_arrays_over_the_same_memory() -> None:
+    W, other, strided = np.arange(9.0).reshape(3, 3), np.ones(3), np.zeros((3, 8))[:, ::2]
+    arrays = [W, W.T, other, None, W[::-1], np.zeros((0, 2)), strided, strided[:, ::-1], other]
+    groups = tie([f"p{i}" for i in range(len(arrays))], arrays)
+    assert [group.members for group in groups] == [[0, 1, 4], [2, 8], [3], [5], [6, 7]]
+    rng = np.random.default_rng(0)
+    gradients = [np.zeros(1) if a is None else rng.normal(size=a.shape) for a in arrays]
+    before = [g.copy() for g in gradients]
+    g = gradients
+    totals = [group.total(gradients).tolist() for group in groups]
+    assert totals[0] == pytest.approx((g[0] + g[1].T + g[4][::-1]).reshape(-1))
+    assert totals[1] == pytest.approx(g[2] + g[8])
+    assert (totals[2], totals[3]) == ([0.0], [])
+    assert totals[4] == pytest.approx((g[6] + g[7][:, ::-1]).reshape(-1))
+    assert all(np.array_equal(a, b) for a, b in zip(gradients, before, strict=True))
+    for one, two in ((W, W[:2]), (W, W.reshape(-1)[1:]), (W, W.view(np.float32))):
+        with pytest.raises(SubjectError, match="parameters p0 and p1 overlap"):
+            tie(["p0", "p1"], [one, two])
 
 
 OVERLAPS = {

@@ -7,7 +7,8 @@ import os
 import random
 import signal
 from collections.abc import Callable
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,7 +18,11 @@ from hypothesis.extra import numpy as arrays
 from models import Holder, Mlp, frozen, slope, value
 
 from pytest_gradcheck import SubjectError, check
-from pytest_gradcheck.core.state import state_of
+from pytest_gradcheck.core.exhaustive import one_by_one
+from pytest_gradcheck.core.loss import Loss
+from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.put_back import lay_out, layout_of
+from pytest_gradcheck.core.state import State, state_of
 
 EXCEPTIONS = [RuntimeError, KeyboardInterrupt, SystemExit, pytest.skip.Exception]
 
@@ -250,6 +255,16 @@ class TestRandomGenerators:
     ) -> None:
         assert check(Dropout(make(), factor), freeze_rng=frozen).status == status
 
+    @pytest.mark.parametrize(("factor", "status"), [(1.0, "pass"), (1.01, "fail")])
+    def test_its_mask_is_held_where_differences_are_taken_in_float64(
+        self, make: Any, factor: float, status: str
+    ) -> None:
+        dropout = Dropout(make(), factor)
+        dropout.params["W"] = dropout.params["W"].astype(np.float32)
+        result = check(dropout)
+        assert result.status == status
+        assert result.uncertainty < 1e-5  # of float32
+
     @pytest.mark.parametrize("frozen", ["off", False])
     def test_without_holding_it_is_an_error_that_names_the_generator(
         self, make: Any, frozen: Any, request: pytest.FixtureRequest
@@ -346,6 +361,26 @@ class DrawsFromItsClass(Dropout):
         return super().loss()
 
 
+class OfAnotherPackage:
+    """As a framework may have it, with a life of its own."""
+
+    rng = np.random.RandomState(1)
+
+
+@pytest.mark.parametrize("module", ["torch", "torch.nn.modules"])
+def test_generator_of_a_class_of_another_package_is_not_ours_to_hold(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mine(OfAnotherPackage, Dropout):
+        def __init__(self) -> None:
+            self.params, self.factor = {"W": np.linspace(-1, 1, 8)}, 1.0
+
+    assert check(Mine()).status == "pass"
+    monkeypatch.setattr(OfAnotherPackage, "__module__", module)
+    with pytest.raises(SubjectError, match="not deterministic"):
+        check(Mine())
+
+
 class Derived(DrawsFromItsClass):
     pass
 
@@ -425,3 +460,118 @@ def test_an_object_that_is_written_back_to_holds_its_very_own_arrays_again() -> 
     assert check(owner).status == "pass"
     assert owner.W is array
     assert array.tobytes() == before
+
+
+@pytest.mark.parametrize("layout", ["C", "F"])
+@pytest.mark.parametrize("watch", [None, lambda done, expected, where: None])
+@pytest.mark.parametrize("at", range(1, 6))
+def test_each_entry_is_back_when_a_call_ends_the_evaluation(
+    at: int, watch: Any, layout: Any
+) -> None:
+    array = np.asarray([[-0.0, 1.0], [2.0, 3.0]], order=layout)
+    before, seen = array.tolist(), []
+
+    def loss() -> float:
+        seen.append(array.tolist())
+        if len(seen) == at:
+            raise KeyboardInterrupt
+        return 1.0
+
+    parameter, counted = Parameter("x", array), Loss(loss)
+    counted.watch = watch
+    theta = parameter.read()
+    with pytest.raises(KeyboardInterrupt) if at < 5 else contextlib.nullcontext():
+        one_by_one(counted, parameter, theta, theta + 0.5)
+    assert array.tolist() == before and np.signbit(array[0, 0])
+    assert counted.evaluations == min(at - 1, 4)
+    moved = np.reshape(seen, (-1, 4)) - np.reshape(before, 4)
+    assert np.array_equal(moved, 0.5 * np.eye(4)[: len(seen)])
+
+
+def reshaped(array: np.ndarray) -> None:
+    array.shape = (3, 2)
+
+
+def seen_as_single(array: np.ndarray) -> None:
+    array.dtype = np.float32  # type: ignore[misc]
+
+
+def seen_as_bytes_in_one_row(array: np.ndarray) -> None:
+    array.dtype = np.uint8  # type: ignore[misc]
+    array.shape = (48,)
+
+
+def transposed(array: np.ndarray) -> None:
+    array.strides = (8, 16)
+
+
+def protected(array: np.ndarray) -> None:
+    array.flags.writeable = False
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "change", [reshaped, seen_as_single, seen_as_bytes_in_one_row, transposed, protected]
+)
+def test_an_array_gets_back_the_look_it_had(change: Callable[[np.ndarray], None]) -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    layout, values = layout_of(array), array.copy()
+    change(array)
+    assert layout_of(array) != layout
+    assert lay_out(array, layout)
+    assert layout_of(array) == layout and np.array_equal(array, values)
+    assert not lay_out(array, layout)
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+def test_an_array_is_replaced_wherever_it_is_held_and_put_back() -> None:
+    class Slotted:
+        __slots__ = ("array",)
+
+    old, new, other = np.ones(2), np.zeros(2), np.full(2, 5.0)
+    slotted = Slotted()
+    slotted.array = old
+    owner = SimpleNamespace(
+        plain=old,
+        other=other,
+        listed=[other, old],
+        mapped={"a": old, "b": other},
+        paired=Pair(other, old),
+        nested=[(other, (old, other))],
+        slotted=slotted,
+    )
+
+    def held() -> list[Any]:
+        return [
+            owner.plain,
+            owner.listed[1],
+            owner.mapped["a"],
+            owner.paired.second,
+            owner.nested[0][1][0],
+            slotted.array,
+        ]
+
+    def others() -> list[Any]:
+        return [
+            owner.other,
+            owner.listed[0],
+            owner.mapped["b"],
+            owner.paired.first,
+            owner.nested[0][0],
+            owner.nested[0][1][1],
+        ]
+
+    state = State([("owner", owner)])
+    assert state.replace(old, new) >= 6
+    assert all(array is new for array in held()) and all(array is other for array in others())
+    assert isinstance(owner.paired, Pair)
+    assert state.replace(new, old) >= 6
+    assert all(array is old for array in held())
+    state.replace(old, new)
+    state.restore()
+    assert all(array is old for array in held()) and all(array is other for array in others())
+    assert state.replace(np.ones(2), new) == 0

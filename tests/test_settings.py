@@ -366,3 +366,45 @@ def test_settings_do_not_leak_from_one_run_into_the_next(
     assert len({first, ini, line, marker}) == 4
     assert told(bare) == first
     assert not (pytester.path / "r.json").exists()
+
+
+def test_defaults() -> None:
+    assert Settings().written() == {
+        **{"eps": 1e-7, "tol": 1e-7, "warn": 1e-5, "fail": 1e-3},
+        **{"scheme": "central", "refine": True, "mode": "auto", "confidence": 1 - 1e-6},
+        **{"max_evaluations": None, "seed": None, "freeze_rng": "auto", "worst": 10},
+        **{"allow": (), "hooks": {}, "wrt": (), "forward_ad": False, "order": 1},
+        **{"nondet_tol": None, "batched_grad": False, "float64": True},
+        **{"train": None, "lr": 0.1, "points": 0, "study": False},
+    }
+    assert Settings().before_each is None and Settings().executor is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"tol": 1.0}, {"fail": 1.0, "warn": 1.0}, {"confidence": 0.5}, {"max_evaluations": 1}),
+        *({"seed": 0}, {"worst": 1}, {"order": 2}, {"nondet_tol": 0}, {"nondet_tol": 0.5}),
+        *({"train": 1}, {"points": 0}, {"eps": 5.0}, {"lr": 2.0}),
+    ],
+    ids=str,
+)
+def test_the_last_possible_values(given: dict[str, Any]) -> None:
+    written = Settings(**given).written()
+    assert {name: written[name] for name in given} == given
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"tol": 1.01}, {"fail": 1.5}, {"confidence": 0.49}, {"confidence": 1.0}),
+        *({"max_evaluations": 0}, {"seed": -1}, {"worst": 0}, {"order": 0}, {"order": 3}),
+        *({"order": True}, {"nondet_tol": -1.0}, {"train": 0}, {"points": -1}, {"eps": 0.0}),
+        *({"eps": np.inf}, {"lr": 0}, {"lr": 10**400}, {"worst": True}, {"study": 1}),
+    ],
+    ids=str,
+)
+def test_the_first_impossible_values(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(SettingsError, match=name):
+        Settings(**given)

@@ -62,16 +62,17 @@ class Batches:
     ) -> None:
         self.losses, self.parameters, self.loss, self.jitter = losses, parameters, loss, jitter
         size = sum(p.size * p.dtype.itemsize for p in parameters)
-        self.points = max(1, min(POINTS, MEMORY // size)) if size else 1
+        self.points = max(1, min(POINTS, MEMORY // size))
         self._agrees: bool | None = None  # not yet known
 
     def __call__(self, parameter: Parameter, theta: Array, moved: Array, first: int = 0) -> Array:
         """As in `loss.Many`."""
         if self._agrees is None:
             self._agrees = self._compare()
-        found = np.full(moved.size, np.nan)
-        for start in range(0, moved.size, self.points):
-            part = slice(start, start + self.points)
+        found, end = np.full(moved.size, np.nan), 0
+        while end < moved.size:
+            start, end = end, end + self.points  # of which there may be fewer the next time
+            part = slice(start, end)
             if self._agrees:
                 found[part] = self._batch(parameter, first + start, moved[part])
             if not np.all(np.isfinite(found[part])):
@@ -96,7 +97,7 @@ class Batches:
             if not left_domain(error):
                 raise
         except MemoryError:
-            self.points = max(1, self.points // 4)
+            self.points = max(1, moved.size // 4)
         return np.full(moved.size, np.nan)
 
     def _values(self, batch: list[NDArray[Any]], count: int) -> Array:

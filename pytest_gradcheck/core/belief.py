@@ -70,9 +70,8 @@ class Belief:
         parts = []
         for region in regions:
             i, claim = region.block, self.claimed[region.block]
-            part = math.sqrt(region.size / max(claim.size, 1))
-            own = part if self.rounding[i] < FINE else 0.0
-            if not own:  # large enough to matter: as large as these entries are
+            own = part = math.sqrt(region.size / claim.size)
+            if self.rounding[i] > FINE:  # large enough to matter: as large as these entries are
                 own = float(np.linalg.norm(region.of(claim))) * self.weight[i]
             parts.append(self.rounding[i] * (OWN * own + COMMON * part))
         return math.hypot(*parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -22,10 +23,11 @@ from .judge import (
     worst_status,
 )
 from .measured import Evidence
-from .point import held_generators, inspect_point
-from .problem import Problem
+from .point import Point, held_generators, inspect_point
+from .problem import Problem, Saved
 from .result import DOUBTED, Block, Finding, Result
 from .situation import Explain, Situation
+from .state import State
 from .study import step_study
 from .view import views_of
 
@@ -92,6 +94,8 @@ def run_check(
             status, relative_error, uncertainty = judge_whole(blocks, settings)
             evaluations = point.loss.evaluations
             if explain is not None:
+                if any(parameter.narrow for parameter in problem.parameters):
+                    _as_at_first(state, saved, point)
                 args = dict(problem.roots).get("args", ())
                 findings += explain(Situation(blocks, judged, args, point, saved, tuple(findings)))
             if any(block.status != "pass" for block in judged):
@@ -140,6 +144,17 @@ def _mode(problem: Problem, settings: Settings) -> str:
             f' least {least} evaluations; allow more, or leave it to mode="auto"'
         )
     return "exhaustive"
+
+
+def _as_at_first(state: State, saved: Saved, point: Point) -> None:
+    """Let the object hold its own arrays again, not float64 copies, with one gradient handed out.
+
+    What it adds up from one gradient to the next then shows as it would without the copies.
+    """
+    state.restore()
+    saved.restore()
+    with suppress(Exception):  # the check is over: no new error may take the place of its result
+        point.claim()
 
 
 def _loss_not_finite(base: float) -> Finding:

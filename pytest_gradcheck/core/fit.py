@@ -108,9 +108,9 @@ class Window:
         """
         x = self.steps / self.longest
         odd = [x ** (2 * i + 1) for i in range(TERMS + 2)]
-        even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 2))]
+        even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS))]
         slopes = [_solve(odd[: p + 1], self.odd, 0, self.floor) for p in range(TERMS + 2)]
-        jumps = [_solve(even[: p + 2], self.even, 1, self.floor) for p in range(TERMS + 2)]
+        jumps = [_solve(even[: p + 2], self.even, 1, self.floor) for p in range(TERMS)]
         # A handful of steps of a staircase is no noise that more points would average, and hides
         # how f bends: then nothing is claimed that a part of its scale alone would not show.
         flat = float(np.ptp(self.odd)) < STAIRS * self.floor

@@ -93,7 +93,7 @@ def judge_whole(blocks: Sequence[Evidence], settings: Settings) -> tuple[str, fl
 
 def worst_entries(blocks: Sequence[Evidence], count: int) -> tuple[Entry, ...]:
     """The `count` entries with the largest errors beyond their error bars, worst first."""
-    total = sum(block.error_limits()[1] ** 2 for block in blocks)
+    total = math.hypot(*(block.error_limits()[1] for block in blocks))
     singles = [(block, single) for block in blocks for single in block.worst(count)]
     singles.sort(key=lambda pair: (_nan_last(pair[1].beyond), _nan_last(pair[1].error)))
     return tuple(_entry(block, single, total) for block, single in singles[: -count - 1 : -1])
@@ -133,7 +133,7 @@ def _entry(block: Evidence, single: Single, total: float) -> Entry:
         error=single.error,
         uncertainty=single.bar,
         relative_error=single.error / size if size else 0.0,
-        share=single.error**2 / total if total else 0.0,
+        share=(single.error / total) ** 2 if total else 0.0,
     )
 
 

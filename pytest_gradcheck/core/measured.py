@@ -110,9 +110,9 @@ class Measured:
     bound: float = math.inf
     jumps: int = 0
     undecided: bool = False
-    kinks: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
-    climbed: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
-    trusted: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    kinks: np.ndarray = field(init=False)
+    climbed: np.ndarray = field(init=False)
+    trusted: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         self.trusted = np.zeros(self.claimed.size, bool)

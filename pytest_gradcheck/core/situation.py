@@ -164,13 +164,14 @@ def _inputs(args: Sequence[Any]) -> NDArray[Any] | None:
     """The first array of numbers among the arguments, a sample along its first axis."""
     arrays = [a for a in args if isinstance(a, np.ndarray)]
     X = next((a for a in arrays if a.dtype.kind == "f" and a.ndim > 1), None)
-    if X is None or len(X) < FEW_SAMPLES or not X.flags.writeable:
+    if X is None or not X.flags.writeable:
         return None
     others = [a for a in arrays if a is not X and a.ndim]
     if others and all(len(a) != len(X) for a in others):  # features first: X W against W X
         X = X.swapaxes(0, -1)
-        return X if any(a.shape[-1] == len(X) for a in others) else None
-    return X
+        if all(a.shape[-1] != len(X) for a in others):
+            return None
+    return X if len(X) >= FEW_SAMPLES else None
 
 
 Explain = Callable[[Situation], list[Finding]]

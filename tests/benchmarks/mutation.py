@@ -64,7 +64,7 @@ FILES = [
     *("probes", "batch", "metamorphic", "errors", "safety", "real_objects", "functions"),
     *("adapters_with_mistakes", "progress", "result", "report", "findings_shown", "points"),
     *("causes", "health", "first_mistakes", "options_of_peers", "settings", "plugin"),
-    *("command_line",),
+    *("command_line", "study", "pictures"),
 ]
 """The files of tests that they meet."""
 ELSEWHERE = "workers or xdist or torch or jax or line_appears"
@@ -92,14 +92,73 @@ EXPLAINED: dict[str, dict[str, str]] = {
         (
             "size = np.where(theta == 0, np.max(np.abs(theta), initial=0.0) or 2.0, np.abs(theta))"
         ): "a batch is compared at some place beside the point: any will do",
-        "self.points = max(1, self.points // 5)": (
+        "self.points = max(1, moved.size // 5)": (
             "how much smaller a batch is tried where memory ran out: a cost"
         ),
+        "MEMORY = 65 * 2**20": "the memory that a batch may take has no sharp bound",
+        "ASIDE = (1.0, +0.7)": "a batch is compared at some places beside the point: any will do",
+        "ASIDE = (1.0, 0.7)": "a batch is compared at some places beside the point: any will do",
+        "ASIDE = (1.0, not 0.7)": "the same at one place beside it, and twice at the point",
+        "NARROW = 999.0": "a bound on rounding in another order has no third digit",
+        "moved.append(p.round(theta - t * STEP * size * rng.uniform(0.5, 1.0, theta.size)))": (
+            "the places beside the point, on the other side"
+        ),
+        (
+            "size = np.where(theta == 0, np.max(np.abs(theta), initial= -1.0) or 1.0,"
+            " np.abs(theta))"
+        ): "no magnitude is negative; where there is none, nothing is moved",
+        "rng = np.random.default_rng( 1)": "the same",
+        (
+            "off = np.abs(together - alone) > apart * np.max(np.abs(alone)) + 9 * self.jitter"
+        ): "nine or ten times what two evaluations at one point differ by: as good",
+        (
+            "off = np.abs(together - alone) > apart * np.max(np.abs(alone)) + 11 * self.jitter"
+        ): "eleven or ten times, likewise",
     },
     "core.belief": {
         "DOUBT = 1.0": "doubt of a correction, a thousandth of what is searched for then",
     },
+    "core.by_probe": {
+        "TYPICAL = 31": "about how many evaluations workers would share: a cost",
+    },
+    "core.climbing": {
+        "TRIED = 7": "entries examined before the first step of the rest is trusted: as good",
+        "CLEAR = 9.0": "nine or ten times what ladders know: as good",
+    },
+    "core.dense": {
+        "if len(axes) < 1 or entry.block in self.slices:": (
+            "a slice of a vector is the entry itself, which is no two entries"
+        ),
+        "WIDESPREAD, GLANCE = 2, 2": (
+            "parameters wrong throughout from which on others are not searched, two or three: a"
+            " bound on the cost"
+        ),
+    },
     "core.differences": {
+        "if SIGMAS * ladder.noise < 11 * target * ladder.longest:": (
+            "whether steps or windows are tried first, where either will do: a cost"
+        ),
+        "if SIGMAS * ladder.noise < 9 * target * ladder.longest:": "the same",
+        "if SIGMAS * ladder.noise <= 10 * target * ladder.longest:": "the same",
+        "floor = max(ladder.noise / 3, ROUNDING * abs(ladder.base))": (
+            "a third or a quarter of the noise: as far as the residuals of a fit may be small by"
+            " chance, which has no sharp bound"
+        ),
+        "floor = max(ladder.noise / 5, ROUNDING * abs(ladder.base))": "likewise, a fifth",
+        "drowned = found.noise >= DROWNED * found.uncertainty": "no two such floats are equal",
+        "found, tested = _measured(ladder, claim, target, enough, points), -1.0": (
+            "no step is negative, and 0 is told apart beside it"
+        ),
+        "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
+        "if abs(self.value - claim) >= self.sure:": (
+            "equal only where the error bar is zero, and nothing hides in it then"
+        ),
+        "if not found.contradicts(claim) or found.step in ( -1.0, tested):": (
+            "a look below a step of zero finds nothing, and ends as well"
+        ),
+        "if found.sure >= max(enough, DECIDED * abs(found.value - claim)):": (
+            "an error bar is not equal to the one aimed at"
+        ),
         (
             "while longest >= narrowest and SIGMAS * floor / math.sqrt(FEW) < longest * found.sure:"
         ): "one narrower window is tried: a cost",
@@ -110,17 +169,84 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "whether workers that are merely offered are worth their start: a cost"
         ),
     },
-    "core.fit": {"STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise"},
+    "core.fit": {
+        "return 2.0": "of residuals that are all zero, however many count as one",
+        "STAIRS = 33": "likewise, 32 or 33",
+        "STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise",
+        (
+            "jumps = [_solve(even[: p + 2], self.even, 1, self.floor) for p in range(TERMS + 1)]"
+        ): "one more is solved than looked at: a cost",
+        "odd = [x ** (2 * i + 1) for i in range(TERMS + 3)]": "likewise",
+        "return abs(self.jump) / 2 if abs(self.jump) < self.jump_chance else 0.0": (
+            "no two such floats are equal"
+        ),
+        "even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 1))]": "likewise",
+    },
     "core.view": {
+        "_UNKNOWN, _NOTHING, _CERTAIN, _NOT_FINITE = -2, -1, 99, 200": (
+            "a number for each letter, in the same order"
+        ),
         "most = max(1, PIECE // max(1, width * (bounds[0][ 0] - bounds[0][0])))": (
             "how many entries are worked on at a time: a cost"
         ),
     },
-    "core.judge": {"if high < 0.5:": "no float is at that very bound"},
+    "core.jumps": {
+        "same = sum(abs(value - slope) < difference / 2 for value in local) > len(places) / 2": (
+            "no two such floats are equal"
+        ),
+        "PLACES = (0.37, -0.71, -0.09999999999999998, -0.23, 0.59)": (
+            "slopes are taken at some places along the way: any will do"
+        ),
+        "if any(abs((at(t) - here) / t - claim) >= difference / 2 for t in (h, -h)):": (
+            "no two such floats are equal"
+        ),
+        "SHRINK = 39": "a secant of 1e-24 of the scale, or of four times that",
+        "SHRINK = 41": "a secant of 1e-24 of the scale, or of a quarter of it",
+    },
+    "core.ladder": {
+        "if math.isfinite(fine - coarse):": "finite where both are, as their sum",
+        "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
+        "return - 999": "a thousand rungs are more than floats have room for",
+        "return - 1001": "the same",
+        "return ~1000": "the same",
+    },
+    "core.noise": {
+        "if min(three) >= 0 and max(three) <= 4 * min(three) and mixed[k]:": (
+            "differences of both signs are not all zero"
+        ),
+    },
+    "core.judge": {
+        "entry = _entry(block, max(wrong, key=lambda single: single.error), -1.0)": (
+            "its share is not told"
+        ),
+        'return grade(error.low, settings) == "pass" and error.high < settings.warn': (
+            "no error bar ends at that very bound"
+        ),
+        "if high < 0.5:": "no float is at that very bound",
+    },
     "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
+    "core.locate": {
+        "shown = abs(expected) >= measured.uncertainty": "no two such floats are equal",
+        "MOST_ROWS = 7": "rows read before a part is halved, one less: a cost",
+        "MOST_ROWS = 9": "the same, one more",
+        "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
+    },
     "core.measure": {
+        "ELSEWHERE = 9.0": "eight or nine roundings of all parameters: as good",
+        "FEW = 2": "parameters of three entries are asked along random directions: a cost",
+        "tried = [*worst, *self.rng.permutation(rest)[: TRIED * 2]]": (
+            "more entries are tried: a cost"
+        ),
+        "right = np.isfinite(bars[tried]) & (off < bars[tried] + known)": (
+            "no two such floats are equal"
+        ),
+        "worst, rest = left[: TRIED // 2], left[TRIED // 1 :]": (
+            "fewer entries are tried before the first step of the others is trusted; where that is"
+            " too soon, random directions contradict it: a cost"
+        ),
+        "SOME = 33": "the same",
         "SOME = 31": "how often it is asked whether to go on: a cost",
-        "agree = error < noise + claim_rounding + self._target(claim)": (
+        "agree = error < noise + claim_rounding + self.goals.bars(claim)": (
             "two sums of floats are never equal but where both are zero, which is settled otherwise"
         ),
         "return self._left >= 0": "one entry more or less in a budget of 50,000 evaluations",
@@ -131,7 +257,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
     },
+    "core.probes": {
+        "RUNGS = 13": "one step more along a direction where twelve were not enough: a cost",
+    },
     "core.probed": {
+        "typical = 4 * min(self.most, 1e+300) / math.sqrt(max(self.claimed.size, 1))": (
+            "the same number"
+        ),
         "typical = self.claimed_norm / math.sqrt(max(self.claimed.size, 0))": (
             "an empty parameter has no entry whose rounding is asked for"
         ),
@@ -145,6 +277,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if may_rise and (best.noise >= best.truncation + abs(best.jump) / 2 or not may_fall):": (
             "no two such floats are equal"
         ),
+        "if best.uncertainty < target:": "an error bar is not equal to the one aimed at",
+        "MOST = 23": "the last of two dozen rungs, where none before it was enough: a cost",
+        "top, bottom = max(rungs, default=0), min(rungs, default= -1)": (
+            "not used where there is no rung"
+        ),
         "top, bottom = max(rungs, default= -1), min(rungs, default=0)": (
             "not used where there is no rung"
         ),
@@ -155,6 +292,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.weights": {
+        "for _ in range(59):": "a bracket has long been halved to two neighbouring floats",
+        "for _ in range(61):": "the same",
+        "words: NDArray[np.uint64] = source.random_raw(-(-size // 3))": (
+            "more is drawn than is used: a cost"
+        ),
         "low, high = float(count), 2 * count - 3 * log_risk": "the bracket still holds the root",
     },
 }
@@ -296,7 +438,10 @@ def recorded() -> dict[str, tuple[float, dict[str, list[str]]]]:
 
 
 def tests_of(path: Path, line: int) -> list[str]:
-    """Tests that enter the function at a line, or the module where it is none, fastest first."""
+    """Tests that enter the function at a line, fastest first.
+
+    Those that enter the module, where it is in none, or in one that is called at import alone.
+    """
     functions = [
         (node.lineno, node.name)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -305,11 +450,12 @@ def tests_of(path: Path, line: int) -> list[str]:
         and line <= (node.end_lineno or 0)
     ]
     inner = max(functions, default=(0, None))[1]
-    chosen = []
+    chosen, others = [], []
     for test, (took, entered) in recorded().items():
         names = entered.get(str(path).removeprefix(OURS), ())
-        if names and (inner is None or inner in names):
-            chosen.append((took, test))
+        if names:
+            (others if inner and inner not in names else chosen).append((took, test))
+    chosen = chosen or others
     total = accumulate(took for took, _ in sorted(chosen))
     return [test for (_, test), spent in zip(sorted(chosen), total, strict=True) if spent < SPENT]
 
