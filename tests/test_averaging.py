@@ -199,3 +199,20 @@ def test_a_gradient_under_the_noise_is_not_sought_for_long() -> None:
     assert result.status == "warn"
     assert [finding.name for finding in result.findings] == ["tiny-gradient"]
     assert result.evaluations < 5_000
+
+
+def test_probes_average_noise_over_many_points_where_that_decides() -> None:
+    rng = np.random.default_rng(0)
+    A, x = rng.normal(size=(30, 40)) / 6, rng.normal(size=40)
+
+    def grads(x: np.ndarray) -> np.ndarray:
+        t = np.tanh(A @ x)
+        return A.T @ (2 * t * (1 - t * t))
+
+    result = check(
+        loss=lambda x: float(np.sum(np.tanh(A @ x) ** 2)) * (1 + 3e-9 * jitter(x)),
+        grads=grads,
+        params=x,
+        mode="probe",
+    )
+    assert result.status == "pass" and result.findings == ()
