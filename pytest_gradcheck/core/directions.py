@@ -35,7 +35,7 @@ AIM = 0.7
 """Part of `warn` aimed at with more points along each, once it is clear how many that takes."""
 MOST = 1024
 """Largest number of points along one direction, on either side."""
-FIRST_STEP = 4e-3
+FIRST_STEP = 1e-2
 """First step along a direction, as a fraction of the scale of the parameters."""
 
 
