@@ -108,7 +108,10 @@ def _process() -> dict[str, Any]:
             "torch anomaly mode": torch.is_anomaly_enabled(),
             "torch deterministic": torch.are_deterministic_algorithms_enabled(),
             "torch threads": torch.get_num_threads(),
-            "torch modes": torch._C._len_torch_function_stack(),
+            "torch modes": sum(  # one that torch itself puts back too late does nothing any more
+                getattr(mode, "active", True)
+                for mode in torch.overrides._get_current_function_mode_stack()
+            ),
             "torch fast path": torch.backends.mha.get_fastpath_enabled(),
         }
     jax = sys.modules.get("jax")

@@ -85,6 +85,7 @@ class Call:
         known += self._take_inputs(args, dict(asked.kwargs), chosen, asked=bool(wrt))
         if not self.tensors:
             raise SubjectError(self._nothing_to_check(known, wrt))
+        self._stood = self._standing()
 
     def _take_parameters(self, chosen: Rule) -> list[str]:
         if self.module is None:
@@ -182,8 +183,7 @@ class Call:
     @contextmanager
     def _placed(self, tensors: Sequence[Any], change: Rule) -> Iterator[None]:
         """Other tensors where the module keeps its parameters, as torch.func.functional_call."""
-        places = [*self._places, self._left_alone]
-        before = [(table, key, table[key]) for part in places for table, key in part]
+        before = self._standing()
         try:
             for table, key in self._left_alone:
                 table[key] = change(table[key])
@@ -192,8 +192,16 @@ class Call:
                     table[key] = tensor
             yield
         finally:
-            for table, key, tensor in before:
-                table[key] = tensor
+            self.put_back(before)
+
+    def _standing(self) -> list[tuple[dict[str, Any], str, Any]]:
+        places = [*self._places, self._left_alone]
+        return [(table, key, table[key]) for part in places for table, key in part]
+
+    def put_back(self, standing: Sequence[tuple[dict[str, Any], str, Any]] | None = None) -> None:
+        """Parameters where the module kept them, at first or at another time."""
+        for table, key, tensor in self._stood if standing is None else standing:
+            table[key] = tensor
 
     def padding(self) -> Iterator[tuple[int, int]]:
         """Which of the tensors are the weights of an embedding with a row of padding, and which."""

@@ -107,6 +107,7 @@ class Reverse:
 
     def _put_back(self) -> None:
         self.around.restore()
+        self.call.put_back()
         _restore(self._own)  # only copies were moved; but an optimiser in the loss knows the rest
 
     @property
@@ -238,6 +239,7 @@ class Reverse:
             yield saved
         finally:
             self.around.restore()
+            self.call.put_back()
             state.restore()
             _restore(saved)
 

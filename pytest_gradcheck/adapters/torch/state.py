@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...core.state import FUNCTIONS, held_by_function, is_walkable, set_state, state_of
 from .tensors import is_tensor, torch
+from .wide import leave
 
 
 class Held(random.Random):
@@ -73,6 +74,7 @@ class Surroundings:
     """
 
     def __init__(self, roots: Iterable[tuple[str, Any]], moved: Iterable[Any]) -> None:
+        self._records, self._kernels = torch.is_grad_enabled(), OneFunction.enabled()
         self._moved = {id(tensor): tensor for tensor in moved}
         self.modules: list[tuple[str, Any]] = []
         self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
@@ -136,7 +138,13 @@ class Surroundings:
             generator.setstate(generator.found)
 
     def restore(self) -> None:
-        """Put everything back as it was; what did not change is not written to."""
+        """Put everything back as it was; what did not change is not written to.
+
+        What is set for the time of a call too: a signal may have come between a call and its end.
+        """
+        leave()
+        torch.set_grad_enabled(self._records)
+        OneFunction.enable(self._kernels)
         for table, items in self._dicts:
             if table.keys() != items.keys() or any(table[k] is not v for k, v in items.items()):
                 table.clear()
@@ -170,10 +178,18 @@ class OneFunction:
     _switch = getattr(torch.backends, "mha", None)
 
     def __enter__(self) -> None:
-        if self._switch is not None:
-            self._before = self._switch.get_fastpath_enabled()
-            self._switch.set_fastpath_enabled(False)
+        self._before = self.enabled()
+        self.enable(False)
 
     def __exit__(self, *_: object) -> None:
-        if self._switch is not None:
-            self._switch.set_fastpath_enabled(self._before)
+        self.enable(self._before)
+
+    @classmethod
+    def enabled(cls) -> bool:
+        """Whether the other path may be taken."""
+        return cls._switch is not None and bool(cls._switch.get_fastpath_enabled())
+
+    @classmethod
+    def enable(cls, on: bool) -> None:
+        if cls._switch is not None:
+            cls._switch.set_fastpath_enabled(on)

@@ -26,11 +26,29 @@ _WIDE_OF = {
 
 
 class Wide(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
-    """Within it, all floating-point work of torch is done in double precision."""
+    """Within it, all floating-point work of torch is done in double precision.
+
+    Torch takes a mode off for the time of a call.  Where a signal keeps it from being put on again,
+    that is made up for whenever its memory is freed, even after all is over: then it does nothing.
+    """
+
+    active = False
+
+    def __enter__(self) -> Wide:
+        super().__enter__()
+        self.active = True
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.active = False
+        if torch.overrides._get_current_function_mode() is self:
+            super().__exit__(*error)
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        if not self.active:
+            return function(*args, **(kwargs or {}))
         kind = _kind(getattr(function, "__name__", ""))
         if kind == "cast" and args and is_tensor(args[0]):
             return widened(args[0])
@@ -46,6 +64,12 @@ class Wide(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
             wide = {key: _widen(value, dtypes) for key, value in kwargs.items()}
             return _widen(function(*[_widen(arg, dtypes) for arg in args], **wide), False)
         return _widen(function(*[_widen(arg, dtypes) for arg in args]), False)
+
+
+def leave() -> None:
+    """Leave what an interrupt on the way out has left entered."""
+    while isinstance(torch.overrides._get_current_function_mode(), Wide):
+        torch.overrides._pop_mode()
 
 
 @cache
