@@ -64,7 +64,7 @@ def gradcheck(request: pytest.FixtureRequest) -> Gradcheck:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.stash[options.RECORDS], item.stash[options.REPORTED] = [], 0  # also of a second run
     if item.get_closest_marker("gradcheck") is not None:
-        from .session import require_servable
+        from .returned import require_servable
 
         require_servable(item)
 
@@ -74,7 +74,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     __tracebackhide__ = True
     if pyfuncitem.get_closest_marker("gradcheck") is None:
         return (yield)
-    from .session import check_returned, collecting_returned
+    from .returned import check_returned, collecting_returned
 
     with collecting_returned(pyfuncitem) as returned:
         outcome = yield
@@ -87,7 +87,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """The same where pytest does not call the test: unittest does, or a plugin for coroutines."""
     if item.get_closest_marker("gradcheck") is None:
         return (yield)
-    from .session import checking_returned, collecting_awaited, is_async, is_of_unittest
+    from .returned import checking_returned, collecting_awaited, is_async, is_of_unittest
 
     if is_of_unittest(item):
         with checking_returned(item):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import unittest
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -34,10 +29,6 @@ from .report.travelled import plain_data
 from .result import Result
 from .settings import Settings, merge
 from .tracebacks import raise_in, without_ours
-
-MARK = "@pytest.mark.gradcheck"
-AWAITED = pytest.StashKey[list[Any]]()
-"""What a coroutine function returned, while it runs."""
 
 
 class Gradcheck:
@@ -86,21 +77,21 @@ class Gradcheck:
             words, settings = divided(further)
             words |= {"loss": loss, "grads": grads, "params": params}
             subject, args = as_subject(subject, args, words)
-            result = _check(self._item, subject, args, merge(*self._layers, settings))
+            result = check_for(self._item, subject, args, merge(*self._layers, settings))
         except (SettingsError, SubjectError) as error:
             raise error.with_traceback(None) from None  # the user's line says it all
         except Exception as error:
             if self._item.config.getoption("fulltrace"):
                 raise
             raise error.with_traceback(without_ours(error))  # noqa: B904 (its own cause stands)
-        _report(self._item, result)
+        report(self._item, result)
         return result
 
     def __repr__(self) -> str:
         return f"<gradcheck of {self._item.name}>"
 
 
-def _check(item: pytest.Item, subject: Any, args: tuple[Any, ...], settings: Settings) -> Result:
+def check_for(item: pytest.Item, subject: Any, args: tuple[Any, ...], settings: Settings) -> Result:
     __tracebackhide__ = True
     records = item.stash[RECORDS]
     seed = zlib.crc32(f"{item.nodeid}#{len(records)}".encode())
@@ -143,7 +134,7 @@ def _explained(item: pytest.Item, situation: Situation) -> list[Finding]:
     return [*explain(situation), *(finding for found in others for finding in found or ())]
 
 
-def _report(item: pytest.Item, result: Result, returned_by: Any = None) -> None:
+def report(item: pytest.Item, result: Result, returned_by: Any = None) -> None:
     """Nothing for a pass, a warning for a warn, an exception for a fail.
 
     A warning points to the user's call, or to the test that returned the object.
@@ -191,165 +182,3 @@ def marker_layer(item: pytest.Item) -> dict[str, Any]:
         merge(mark.kwargs)
         layer.update(mark.kwargs)
     return layer
-
-
-def require_servable(item: pytest.Item) -> None:
-    """Fail, before it runs, a marked test that the marker cannot serve.
-
-    That is one with impossible settings, or one whose return value never reaches the plugin.
-    """
-    __tracebackhide__ = True
-    mistake = _mistake_in_settings(item)
-    if mistake is not None:
-        _refuse(item, SettingsError(f"{MARK}: {mistake}"))
-    if _uses_fixture(item) or not _is_marked_itself(item):
-        return
-    if inspect.isasyncgenfunction(getattr(item, "obj", None)):
-        _refuse(
-            item,
-            "an async generator returns nothing that could be checked; return the object, or take"
-            " the gradcheck fixture and call it in the test",
-        )
-
-
-def is_of_unittest(item: pytest.Item) -> bool:
-    """Whether a test is a method of a ``unittest.TestCase``."""
-    owner = getattr(item, "cls", None)
-    return owner is not None and issubclass(owner, unittest.TestCase)
-
-
-def is_async(item: pytest.Item) -> bool:
-    """Whether a test is a coroutine function, which is for another plugin to run."""
-    return inspect.iscoroutinefunction(getattr(item, "obj", None))
-
-
-def _mistake_in_settings(item: pytest.Item) -> str | None:
-    try:
-        merge(*item.config.stash[LAYERS], marker_layer(item))
-    except SettingsError as error:
-        return str(error)
-    return None
-
-
-def _refuse(item: Any, why: str | SettingsError, *, at_its_end: bool = False) -> NoReturn:
-    """Fail a marked test: at its marker, or at its last line, by what it returned."""
-    __tracebackhide__ = True
-    error = why if isinstance(why, SettingsError) else SubjectError(f"{MARK}: {why}")
-    raise_in(item.obj, error, at_its_marker=not at_its_end)
-
-
-def _uses_fixture(item: pytest.Item) -> bool:
-    return "gradcheck" in getattr(item, "fixturenames", ())
-
-
-def _is_marked_itself(item: pytest.Item) -> bool:
-    """Whether the marker stands at the test, not only at its class or module as their settings."""
-    return any(mark.name == "gradcheck" for mark in item.own_markers)
-
-
-@contextmanager
-def collecting_returned(item: pytest.Function) -> Iterator[list[Any]]:
-    """Catch what the test function returns: pytest itself must see None.
-
-    Pytest has warned of, and once failed, tests that return something.
-    """
-    if AWAITED in item.stash:
-        yield item.stash[AWAITED]
-        return
-    returned: list[Any] = []
-    function: Callable[..., Any] = item.obj
-
-    @functools.wraps(function)
-    def test(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        returned.append(function(*args, **kwargs))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(item, "obj", test)
-        yield returned
-
-
-@contextmanager
-def collecting_awaited(item: pytest.Function) -> Iterator[None]:
-    """The same for a coroutine function, before the plugin that runs it makes another of it."""
-    returned: list[Any] = []
-    function: Callable[..., Any] = item.obj
-
-    @functools.wraps(function)
-    async def test(*args: Any, **kwargs: Any) -> None:
-        __tracebackhide__ = True
-        returned.append(await function(*args, **kwargs))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(item, "obj", test)
-        item.stash[AWAITED] = returned
-        try:
-            yield
-        finally:
-            del item.stash[AWAITED]
-
-
-@contextmanager
-def checking_returned(item: Any) -> Iterator[None]:
-    """Check what a method of a ``unittest.TestCase`` returns as a part of it.
-
-    So unittest sees the outcome (``expectedFailure``, ``tearDown``), and nothing returned, of which
-    it would warn.
-    """
-    function: Callable[[], Any] = item.obj
-
-    @functools.wraps(function)
-    def test() -> None:
-        __tracebackhide__ = True
-        check_returned(item, [function()])
-
-    @functools.wraps(function)
-    async def awaited() -> None:
-        __tracebackhide__ = True
-        check_returned(item, [await function()])
-
-    with pytest.MonkeyPatch.context() as patch:
-        if is_async(item):  # pytest leaves it to unittest to look for it
-            patch.setattr(item.instance, item.name, awaited)
-        else:
-            patch.setattr(item, "obj", test)
-        yield
-
-
-def check_returned(item: pytest.Function, returned: list[Any]) -> None:
-    """Check whatever the marked test returned; a tuple or list is several objects.
-
-    A marked test by which nothing was checked fails: it would be a pass by accident.
-    """
-    __tracebackhide__ = True
-    value = returned[0] if returned else None
-    if value is None:
-        if _is_marked_itself(item) and not item.stash[RECORDS]:
-            _refuse(
-                item,
-                "nothing was checked: the test must return the object to be checked (or a tuple or"
-                " list of them), or take the gradcheck fixture and call it",
-            )
-        return
-    subjects = value if type(value) in (tuple, list) else [value]
-    if not subjects:
-        _refuse(item, "nothing was checked: the test returned an empty sequence", at_its_end=True)
-    settings = merge(*item.config.stash[LAYERS], marker_layer(item))
-    for subject in subjects:
-        try:
-            result = _check(item, subject, (), settings)
-        except (SettingsError, SubjectError) as error:
-            raise_in(item.obj, _of_several(error, value).with_traceback(None))
-        except Exception as error:
-            if item.config.getoption("fulltrace"):
-                raise
-            raise error.with_traceback(without_ours(error))  # noqa: B904 (its own cause stands)
-        _report(item, result, returned_by=item.obj)
-
-
-def _of_several(error: Exception, value: Any) -> Exception:
-    """Say how a sequence was read, as ``return network, X, y`` is tempting to write."""
-    if type(value) not in (tuple, list) or len(value) < 2:
-        return error
-    kind = type(value).__name__
-    return type(error)(f"{error} (the test returned a {kind}: {len(value)} objects to be checked)")

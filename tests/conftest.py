@@ -14,6 +14,7 @@ from hypothesis import settings
 
 import pytest_gradcheck.api
 import pytest_gradcheck.collector
+import pytest_gradcheck.returned
 import pytest_gradcheck.session
 import pytest_gradcheck.terminal  # noqa: F401
 

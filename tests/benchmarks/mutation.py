@@ -43,7 +43,7 @@ from tables import parser, publish, table, versions  # noqa: E402
 LEFT_OUT = ("__init__", "spread", "workers")
 """Modules of the core that act in other processes: these would import them as they are."""
 MODULES = [
-    *("settings", "values", "session"),
+    *("settings", "values", "session", "returned"),
     *(
         f"core.{path.stem}"
         for path in sorted((ROOT / "pytest_gradcheck" / "core").glob("*.py"))

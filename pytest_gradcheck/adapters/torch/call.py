@@ -15,6 +15,7 @@ from ..outputs import BITS, Output
 from .tensors import is_movable, is_tensor, torch
 
 Rule = Callable[[Any], Any]
+Standing = list[tuple[dict[str, Any], str, Any]]
 
 
 def mapped(tree: Any, change: Rule) -> Any:
@@ -192,16 +193,15 @@ class Call:
                     table[key] = tensor
             yield
         finally:
-            self.put_back(before)
+            _put(before)
 
-    def _standing(self) -> list[tuple[dict[str, Any], str, Any]]:
+    def _standing(self) -> Standing:
         places = [*self._places, self._left_alone]
         return [(table, key, table[key]) for part in places for table, key in part]
 
-    def put_back(self, standing: Sequence[tuple[dict[str, Any], str, Any]] | None = None) -> None:
-        """Parameters where the module kept them, at first or at another time."""
-        for table, key, tensor in self._stood if standing is None else standing:
-            table[key] = tensor
+    def put_back(self) -> None:
+        """Let the module keep its parameters as it did at first."""
+        _put(self._stood)
 
     def padding(self) -> Iterator[tuple[int, int]]:
         """Which of the tensors are the weights of an embedding with a row of padding, and which."""
@@ -220,6 +220,11 @@ class Call:
         if isinstance(owner, type):  # MyFunction.apply
             return owner.__name__
         return "loss" if name == "<lambda>" else str(name)
+
+
+def _put(standing: Standing) -> None:
+    for table, key, tensor in standing:
+        table[key] = tensor
 
 
 def module_of(function: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,9 +76,9 @@ class Reverse:
         self._faithful: list[bool] | None = None
         if settings.float64 and any(t.dtype in NARROW for t in call.tensors):
             self._widen()
+        self._notes = self._tied()
 
     def problem(self) -> Problem:
-        self._notes = self._tied()
         return TorchProblem(
             parameters=self.moved.parameters,
             loss=after(self._value, self._before_each),
@@ -115,7 +115,7 @@ class Reverse:
         return self.tensors if self._is_wide else None
 
     def _value(self) -> float:
-        with self._padding_as_it_was() if self._padding else nullcontext():
+        with self._padding_as_it_was():
             return self.weighed.value(self._substitutes, wide=self._is_wide)
 
     @contextmanager
@@ -163,7 +163,7 @@ class Reverse:
     def grads(self) -> Arrays:
         """What autograd claims where the parameters stand."""
         first = self._faithful is None
-        with self._padding_as_it_was() if self._padding else nullcontext():
+        with self._padding_as_it_was():
             claims = self._claims(first)
         if first:
             self._find_padding(claims)
