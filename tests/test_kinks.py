@@ -144,7 +144,7 @@ class TestNearby:
 
         problem = Problem(parameters, lambda: 0.0, grads)
         claims = [g.copy() for g in grads()]
-        return Nearby(problem, claims)
+        return Nearby(problem, claims, problem.claimed)
 
     @pytest.mark.parametrize("jump", [1e-3, 1.0, 1e3])
     def test_is_a_jump_of_a_tenth_or_more(self, jump: float) -> None:

@@ -394,6 +394,28 @@ class Balance:
         return {"w": self.X.T @ delta, "b": delta.sum() * np.float32(self.factor)}
 
 
+class AlmostLinear:
+    """Brown's almost linear function, near its minimum, in float32; of float64 parameters."""
+
+    def __init__(self, seed: int, factor: float = 1.0) -> None:
+        self.factor = factor
+        self.params = {"x": 1 + 0.02 * np.random.default_rng(seed).standard_normal(10)}
+
+    def _forward(self) -> tuple[np.ndarray, np.ndarray, Any]:
+        x = self.params["x"].astype(np.float32)
+        return x, x[:-1] + x.sum() - np.float32(11), x.prod() - np.float32(1)
+
+    def loss(self) -> float:
+        _, r, p = self._forward()
+        return float(np.sum(r * r) + p * p)
+
+    def grads(self) -> dict[str, np.ndarray]:
+        x, r, p = self._forward()
+        g = 2 * r.sum() + 2 * p * x.prod() / x
+        g[:-1] += 2 * r
+        return {"x": g.astype(float) * self.factor}
+
+
 class Adding:
     """float32, with gradients that are added to those of the call before."""
 
@@ -429,6 +451,17 @@ class TestFloat32SumThatCancels:
         result = check(Balance(0.03))
         assert {block.status for block in result.blocks} == {"pass"}
         assert [(f.name, f.where) for f in result.findings] == [("coarse", ("b",))]
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_inside_an_object_in_float64_it_is_right_as_far_as_it_wavers(self, seed: int) -> None:
+        net = AlmostLinear(seed)
+        before = net.params["x"].tobytes()
+        result = check(net, seed=0)
+        assert [block.status for block in result.blocks] == ["pass"]
+        assert net.params["x"].tobytes() == before
+
+    def test_inside_an_object_in_float64_it_is_wrong_beyond_that(self) -> None:
+        assert check(AlmostLinear(0, factor=1 + 3e-4)).blocks[0].status != "pass"
 
     def test_is_not_taken_for_right_where_the_formula_is_wrong_by_more(self) -> None:
         assert check(Balance(0.3, factor=1 + 5e-5)).status == "warn"

@@ -74,10 +74,12 @@ def _measure(problem: Problem, point: Point, settings: Settings, seed: int) -> O
             scheme=settings.scheme,
         )
         return Outcome(plain)
+    nearby = Nearby(problem, point.claims, point.claim)
     measurement = Measurement(
-        problem,
+        problem.parameters,
         point.loss,
         point.claims,
+        nearby,
         rounding=point.rounding,
         base=point.base,
         jitter=point.jitter,
@@ -89,7 +91,6 @@ def _measure(problem: Problem, point: Point, settings: Settings, seed: int) -> O
     )
     loss.progress("entries that one step could not decide")
     blocks = measurement.run()
-    nearby = Nearby(problem, point.claims, point.claim)
     for i, block in enumerate(blocks):
         if block.vanishes and (point.may_be_zero(i) or nearby.scatters(i)):
             block.cancel()

@@ -21,7 +21,7 @@ from .rungs import DECIDED, climb
 
 DROWNED = 0.3
 """Part of an error bar that noise explains, from which on more points are worth their cost."""
-WINDOWS = 6
+WINDOWS = 8
 """Largest number of windows tried."""
 FEW, MANY = 16, 64
 """Points of a least-squares fit: while its window is sought, and once it is found."""

@@ -53,7 +53,7 @@ def give_up_where_kinks_crowd(
     measure : callable
         ``measure(claims)`` is the same check where the parameters stand.
     """
-    _move_a_hair(problem, seed)
+    move_by_rounding(problem, seed)
     nearby = problem.claimed()
     saved.restore()
     displace(problem, moved, seed)
@@ -75,10 +75,9 @@ class Nearby:
         self,
         problem: Problem,
         claims: Sequence[Array],
-        claim: Callable[[], list[Array]] | None = None,
+        claim: Callable[[], list[Array]],
     ) -> None:
-        self._problem, self._claims = problem, claims
-        self._claim = claim or problem.claimed
+        self._problem, self._claims, self._claim = problem, claims, claim
 
     def jumps(self, i: int, j: int, jump: float) -> bool:
         """Whether the claim for entry j of block i changes by more than a tenth of `jump`."""
@@ -102,10 +101,10 @@ class Nearby:
             again = self._claim()
             if not all(map(np.array_equal, again, self._claims)):
                 return none  # dropout, say: nothing can be read from how such a claim changes
-            _move_a_hair(self._problem, 0, 1.0)
+            move_by_rounding(self._problem, 0)
             up = self._claim()
             saved.restore()
-            _move_a_hair(self._problem, 0, -1.0)
+            move_by_rounding(self._problem, 0, along=-1.0)
             down = self._claim()
         except Exception:  # a gradient may refuse float64, or a second call, in any way it likes
             return none
@@ -114,13 +113,18 @@ class Nearby:
         return [np.abs(one - other) for one, other in zip(up, down, strict=True)]
 
 
-def _move_a_hair(problem: Problem, seed: int, along: float = 1.0) -> None:
-    """Move parameters by a last digit, to either side at random; opposite with `along` = -1."""
+def move_by_rounding(
+    problem: Problem, seed: int, least: float = 0.0, *, along: float = 1.0
+) -> None:
+    """Move parameters by a last digit, to either side at random; opposite with `along` = -1.
+
+    The digit is that of their precision, or of a coarser one, whose relative spacing is `least`.
+    """
     rng = np.random.default_rng([seed, 2])
     for parameter in problem.parameters:
         theta = parameter.read()
         side = along * rng.choice([-1.0, 1.0], theta.size)
-        hair = np.maximum(2 * parameter.eps * np.abs(theta), 1e-30)
+        hair = np.maximum(2 * max(parameter.eps, least) * np.abs(theta), 1e-30)
         parameter.write(parameter.round(theta + side * hair))
 
 

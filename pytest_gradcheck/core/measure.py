@@ -29,7 +29,6 @@ from .loss import Loss
 from .measured import COMMON, OWN, Measured, norm_bound, rms, scale_of
 from .noise import measure_noise
 from .parameters import Array, Parameter
-from .problem import Problem
 from .rungs import DECIDED
 
 BUDGET, BUDGET_PER_ENTRY = 50_000, 20
@@ -47,14 +46,16 @@ ELSEWHERE = 8.0
 
 
 class Measurement:
-    """The four steps of the module, on one problem at one point.
+    """The four steps of the module, at one point.
 
     Parameters
     ----------
-    problem : Problem
+    parameters : sequence of Parameter
     loss : Loss
     claims : sequence of ndarray
         Claimed gradients, flat.
+    nearby : Nearby
+        The claims beside the point.
     rounding : sequence of float
         Relative rounding of the claims as they were handed over.
     base : float
@@ -71,9 +72,10 @@ class Measurement:
 
     def __init__(
         self,
-        problem: Problem,
+        parameters: Sequence[Parameter],
         loss: Loss,
         claims: Sequence[Array],
+        nearby: Nearby,
         *,
         rounding: Sequence[float],
         base: float,
@@ -87,7 +89,7 @@ class Measurement:
         self.loss, self.base, self.eps, self.rounding = loss, base, eps, rounding
         self.limit = limit
         self.tol, self.warn, self.rng, self.budget = tol, warn, rng, 0.0
-        self.parameters = list(problem.parameters)
+        self.parameters = list(parameters)
         self.origin = [p.read() for p in self.parameters]
         self.noise = max(jitter, self._measure_noise())
         self.directions = Directions(loss, base, self.noise, warn, rng)
@@ -101,7 +103,7 @@ class Measurement:
             self.noise,
             eps,
             self.goals,
-            Nearby(problem, claims),
+            nearby,
             self.origin,
             self._is_rounded_elsewhere(claims),
         )
@@ -220,7 +222,15 @@ class Measurement:
             bar = noise + SETTLED * self.tol * np.maximum(np.abs(numeric), typical)
         self._first_bars.append(np.where(straight & (not negligible), bar, np.inf))
         uncertainty = np.where(agree, noise + error, np.inf)
-        block = Measured(parameter, claim, numeric, uncertainty, claim_rounding, negligible)
+        block = Measured(
+            parameter,
+            claim,
+            numeric,
+            uncertainty,
+            claim_rounding,
+            negligible,
+            unit=self.goals.whole or 1.0,
+        )
         if self._is_cancelled(block, rounding):
             block.cancel()
             block.uncertainty = noise + error
@@ -256,14 +266,15 @@ class Measurement:
         block = self.blocks[i]
         bars = np.where(block.climbed, block.uncertainty, 0.0)
         for part in SHARPER:
-            for j, points in points_for(bars, part * self.warn * block.scale, self._left):
+            sharpened = points_for(bars, part * self.warn * block.scale, self._left)
+            for j, points in sharpened:
                 climb = self.ladders.start(block, i, j, block.numeric[j])
                 found = climb.across_jumps(points) if block.jumps else climb.measure(points)
                 allowed = found.uncertainty + block.uncertainty[j]
                 agrees = not found.kink and abs(found.value - block.numeric[j]) <= allowed
                 if agrees and found.uncertainty < block.uncertainty[j]:
                     self.ladders.note(block, i, j, climb, found)
-            if not np.all(block.climbed):
+            if sharpened and not np.all(block.climbed):
                 self._bound([i])
             if self._known(i, self.warn):
                 return

@@ -99,6 +99,8 @@ class Measured:
         Entries along which the loss was seen to jump.
     undecided : bool
         Whether kinks crowd so near the point that no difference quotient reaches below them.
+    unit : float
+        Norm of a gradient that counts, where the claim is zero.
     """
 
     parameter: Parameter
@@ -110,6 +112,7 @@ class Measured:
     bound: float = math.inf
     jumps: int = 0
     undecided: bool = False
+    unit: float = 1.0
     kinks: np.ndarray = field(init=False)
     climbed: np.ndarray = field(init=False)
     trusted: np.ndarray = field(init=False)
@@ -211,13 +214,13 @@ class Measured:
 
     @property
     def weight(self) -> float:
-        """Weight along random directions: relative to the claim, absolute where it says zero.
+        """Weight along random directions: relative to the claim, or to all claims if it is zero.
 
         Relative to the measurement where that is known to be larger.
         """
         known = float(np.linalg.norm(self.numeric[self.climbed | self.trusted]))
         largest = np.fmax(float(np.linalg.norm(self.claimed)), known)  # of which one may be NaN
-        return 1.0 if self.negligible else 1 / float(largest)
+        return 1 / (self.unit if self.negligible else float(largest))
 
     @property
     def is_finite(self) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import SubjectError
 from ..settings import Settings
 from .cancelled import may_be_cancelled
+from .displaced import move_by_rounding
 from .gradients import flat
 from .ladder import SIGMAS
 from .line import Line, uphill
@@ -27,6 +28,10 @@ from .state import State
 JITTER = 1e-8
 """Two losses at the same point may differ by this, relatively, and count as noisy: summation order
 in threads, a solver that starts where it stopped.  More is another function each time."""
+SINGLE = 2.0**-23
+"""Distance of neighbouring numbers of single precision, relative."""
+DRAWS = 4
+"""How often the parameters are moved by it: once may happen to change nothing."""
 SQUARED = 1e-145, 1e145
 """Sizes between which squares stay far from underflow and overflow."""
 
@@ -145,6 +150,7 @@ def in_float64(
 
     The claim stays as it was computed; only the differences are taken in the wider precision.
     """
+    point = _as_it_wavers(problem, point, most=settings.fail)
     narrow = [i for i, parameter in enumerate(problem.parameters) if parameter.narrow]
     if not (narrow and settings.refine and problem.in_float64):
         return problem, point
@@ -162,6 +168,28 @@ def in_float64(
         pass
     state.restore()
     return problem, point
+
+
+def _as_it_wavers(problem: Problem, point: Point, *, most: float) -> Point:
+    """The point with what single precision costs the claims, where loss and gradient work in it.
+
+    Such a gradient is that of parameters a rounding off, or two: how it changes between those
+    shows what its terms lose where they cancel.  More than `most` counts as an error.
+    """
+    single = [rounding >= SINGLE / 2 for rounding in point.rounding]
+    if not any(single) or not fits(np.array(point.base), np.float32):
+        return point
+    saved = Saved(problem.parameters)
+    try:
+        for seed in range(DRAWS):
+            move_by_rounding(problem, seed, SINGLE)
+            point = replace(point, rounding=_explaining(point, point.claim(), most))
+            saved.restore()
+    except Exception:  # a gradient may refuse a second call, or what lies beyond an edge
+        pass
+    finally:
+        saved.restore()
+    return point
 
 
 def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> bool:
@@ -203,8 +231,13 @@ def _also_seen(problem: Problem, point: Point, state: State, *, most: float) -> 
         return point.rounding
     finally:
         now.restore()
+    return _explaining(point, wider, most)
+
+
+def _explaining(point: Point, others: Sequence[Array], most: float) -> list[float]:
+    """Relative roundings of the claims that explain how far off others of the same point are."""
     found = []
-    for claim, other, rounding in zip(point.claims, wider, point.rounding, strict=True):
+    for claim, other, rounding in zip(point.claims, others, point.rounding, strict=True):
         off, size = np.abs(claim - other), float(np.linalg.norm(claim))
         typical, apart = size / math.sqrt(max(claim.size, 1)), float(np.linalg.norm(off))
         if 0 < apart <= most * size:

@@ -62,7 +62,7 @@ class Case:
     unmeasurable: frozenset[str] = frozenset()
     # The ideal function for any dtype (long double, complex): a reference, and what the tests use.
     ideal: Callable[[Arrays], Any] | None = None
-    # The gradient worked out anew, in the precision of the parameters: where that is float32.
+    # The gradient worked out anew, in the precision of the loss: where that is float32.
     grads: Callable[[Arrays], Arrays] | None = None
     one_sided: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     slips: Mapping[str, Arrays] = field(default_factory=dict)
@@ -167,6 +167,7 @@ def build(name: str, half: str, draft: Draft) -> Case:
             return draft.f(SimpleNamespace(**p), data if narrow else wide_data, np)
 
     def grads(p: Arrays) -> Arrays:
+        p = p if inside is None else {k: v.astype(inside) for k, v in p.items()}
         return _gradient(draft.f, p, loss_data)
 
     kinks, sides = _kinks(draft, params, wide_data) if draft.kind == "kink-at" else ({}, {})
@@ -182,7 +183,7 @@ def build(name: str, half: str, draft: Draft) -> Case:
         kinks=kinks,
         unmeasurable=_unmeasurable(loss, params, exact),
         ideal=ideal,
-        grads=grads if draft.precision == "params" and draft.loss is None else None,
+        grads=grads if draft.precision in ("params", "inside") and draft.loss is None else None,
         one_sided=sides,
         slips={
             k: _narrow(_gradient(s, _widened(params), wide_data)) for k, s in draft.slips.items()

@@ -2,7 +2,9 @@
 
 It knows the smooth function behind the loss, and with it the noise of every value and the bias of
 every extrapolation, and takes the best step with `SPENT` evaluations an entry, or a direction.
-Where even that leaves the first `warn` of the gradient open, a check must say that it cannot say.
+Noise is averaged by what these evaluations really are: rounding that always falls to one side is
+not taken off.  Where even that leaves the first `warn` of the gradient open, a check must say that
+it cannot say.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ LINES = 6
 """Entries, or random directions, that stand for all of a block."""
 STEPS = 4.0 ** -np.arange(-1, 24)
 """Steps tried, in units of the scale of what is moved."""
-SAMPLES = 8
-"""Values on either side by which the noise about a step is known."""
+GLANCE, TRIED = 8, 3
+"""Samples by which steps are compared, and how many of them are then tried with all evaluations."""
 EXTRAPOLATIONS = ((1.0,), (-1 / 3, 4 / 3), (1 / 45, -20 / 45, 64 / 45))
 """Richardson's weights of central differences at h, at h and h/2, at h, h/2 and h/4."""
 RISK = 2.0
@@ -67,25 +69,30 @@ def _bar(case: Case, name: str, direction: np.ndarray) -> float:
     def loss(t: float) -> float:
         return case.loss(moved(case.params, t))
 
-    bars = [_at_step(ideal, loss, float(h), true) for h in STEPS]
-    return min((bar for bar in bars if math.isfinite(bar)), default=math.inf)
+    def bar(h: float, samples: int) -> float:
+        return _at_step(ideal, loss, h, true, samples)
+
+    promising = sorted(map(float, STEPS), key=lambda h: bar(h, GLANCE))[:TRIED]
+    return min(bar(h, SPENT // 2) for h in promising)
 
 
-def _at_step(ideal: Along, loss: Along, h: float, true: float) -> float:
-    """Bias and noise of the best extrapolation from one step."""
-    near = h * np.linspace(0.9, 1.0, SAMPLES)
+def _at_step(ideal: Along, loss: Along, h: float, true: float, samples: int) -> float:
+    """Bias and noise of the best extrapolation from about one step, of which so many are taken.
+
+    If all that may be spent were spent there.
+    """
+    near = h * np.linspace(0.9, 1.0, samples)
     try:
         with np.errstate(all="ignore"):
-            off = [float(loss(t) - ideal(t)) for t in (*near, *-near)]
+            odd = np.array([(loss(t) - ideal(t) - loss(-t) + ideal(-t)) / (2 * t) for t in near])
             quotients = [(ideal(h / k) - ideal(-h / k)) / (2 * h / k) for k in (1, 2, 4)]
     except (ArithmeticError, ValueError):  # beyond the edge of the domain
         return math.inf
-    sigma, best = float(np.std(off)), math.inf
+    sigma, best = float(np.std(odd)), math.inf
     for weights in EXTRAPOLATIONS:
         used = quotients[: len(weights)]
         bias = abs(float(sum(w * q for w, q in zip(weights, used, strict=True))) - true)
         spread = math.sqrt(sum((w * 2**k) ** 2 for k, w in enumerate(weights)))
-        pairs = SPENT / 2 / len(weights)
-        noise = SIGMAS * sigma * spread / (math.sqrt(2 * pairs) * h)
-        best = min(best, bias + noise)
+        noise = SIGMAS * sigma * spread / math.sqrt(SPENT / 2 / len(weights))
+        best = min(best, bias + abs(float(np.mean(odd))) + noise)
     return best
