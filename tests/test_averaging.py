@@ -216,3 +216,54 @@ def test_probes_average_noise_over_many_points_where_that_decides() -> None:
         mode="probe",
     )
     assert result.status == "pass" and result.findings == ()
+
+
+
+@pytest.mark.parametrize("seed", [1, 2, 8, 17, 36, 46])
+def test_kinks_that_a_wide_window_smooths_over_contradict_nothing(seed: int) -> None:
+    """A sum of ramps that begin all around, in single precision: a unit of a trained network."""
+    rng = np.random.default_rng(seed)
+    begins = 10 ** rng.uniform(-4.3, 0, 16) * rng.choice([-1, 1], 16)
+    slopes = 1e-3 * rng.normal(size=16)
+
+    def f(h: float) -> float:
+        ramps = float(slopes @ np.maximum(begins + h, 0))
+        return float(np.float32(0.68 + 0.01 * h * h + ramps))
+
+    def sample(h: float) -> tuple[float, float, float, float]:
+        return h, f(h), h, f(-h)
+
+    at_point = float(slopes @ (begins > 0))
+    ladder = Ladder(sample, f(0.0), 1e-7, noise=4e-8, scale=1.0, finest=1e-13)
+    found = derivative(ladder, claim=at_point, target=1e-11, enough=1e-9)
+    assert not found.contradicts(at_point)
+    assert found.uncertainty < 3e-3  # of slopes that add up to 4e-3
+
+
+class Valley:
+    """Least squares beside its minimum, in single precision: further off, the loss is steep."""
+
+    def __init__(self, seed: int, factor: float = 1.0, size: int = 60) -> None:
+        rng = np.random.default_rng(seed)
+        self.factor = factor
+        self.A = (rng.normal(size=(size, size)) / math.sqrt(size)).astype(np.float32)
+        x = rng.normal(size=size)
+        self.y = self.A @ x.astype(np.float32)
+        self.params = {"x": x + 1e-4 * rng.normal(size=size)}
+
+    def _off(self) -> np.ndarray:
+        return self.A @ self.params["x"].astype(np.float32) - self.y
+
+    def loss(self) -> float:
+        return float(np.float32(0.5) + np.sum(self._off() ** 2))
+
+    def grads(self) -> dict[str, np.ndarray]:
+        return {"x": self.factor * (2 * self.A.T @ self._off()).astype(float)}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_probes_do_not_take_the_rounding_of_parameters_for_an_error(seed: int) -> None:
+    right = check(Valley(seed), mode="probe", seed=seed)
+    assert {finding.name for finding in right.findings} == {"coarse", "low-precision"}
+    wrong = check(Valley(seed, factor=1.02), mode="probe", seed=seed)
+    assert wrong.status == "fail"

@@ -12,7 +12,7 @@ import numpy as np
 from ..settings import Settings
 from .displaced import Nearby, give_up_where_kinks_crowd
 from .evaluators import strategy
-from .judge import is_settled
+from .judge import is_settled, is_wrong
 from .measure import Measurement
 from .measured import Measured
 from .noise import POINTS
@@ -25,10 +25,11 @@ from .textbook import textbook
 
 
 class Outcome(NamedTuple):
-    """The gradient as measured; were kinks of the loss met, and did evaluations run out?"""
+    """The gradient as measured; were kinks met, may noise hide some, did evaluations run out?"""
 
     blocks: list[Measured]
     kinked: bool = False
+    unsure: bool = False
     ended: bool = False
 
 
@@ -47,7 +48,9 @@ def by_entry(
     doubted = [
         i for i, block in enumerate(blocks) if not (block.negligible or is_settled(block, settings))
     ]
-    if found.kinked and doubted:
+    if not found.kinked:
+        doubted = [i for i in doubted if found.unsure and is_wrong(blocks[i], settings)]
+    if doubted:
 
         def measure(claims: list[Array]) -> Sequence[Measured]:
             there = replace(point, base=point.loss(), claims=claims)
@@ -94,7 +97,7 @@ def _measure(problem: Problem, point: Point, settings: Settings, seed: int) -> O
     for i, block in enumerate(blocks):
         if block.vanishes and (point.may_be_zero(i) or nearby.scatters(i)):
             block.cancel()
-    return Outcome(blocks, measurement.kinked, measurement.ended)
+    return Outcome(blocks, measurement.kinked, measurement.unsure, measurement.ended)
 
 
 def unmeasured(parameters: Sequence[Parameter], claims: Sequence[Array]) -> list[Measured]:

@@ -20,8 +20,9 @@ from .parameters import Array
 TRIED = 8
 """Entries of a block that are examined for jumps of the loss and, where many contradict, at all."""
 CLEAR = 10.0
-"""Multiple of what ladders know by which a first step must contradict a claim to be trusted, and
-of the error bar that does for an entry by which one aimed at too large is too large."""
+"""Multiple of what ladders know by which a first step must contradict a claim to be trusted, of the
+error bar that does for an entry by which one aimed at too large is too large, and of one in noise
+by which an error is no kink's."""
 
 
 @dataclass
@@ -46,6 +47,8 @@ class Climbing:
         Whether noise is measured anew along every entry.
     kinked : bool
         Whether a kink was met.
+    unsure : bool
+        Whether noise leaves room for kinks so near the point that they explain what contradicts.
     """
 
     loss: Loss
@@ -58,6 +61,7 @@ class Climbing:
     origin: Sequence[Array]
     each_noise: bool
     kinked: bool = field(default=False, init=False)
+    unsure: bool = field(default=False, init=False)
 
     def measure(self, block: Measured, i: int, j: int) -> None:
         """Measure entry j of block i, and note it."""
@@ -92,6 +96,8 @@ class Climbing:
     def note(self, block: Measured, i: int, j: int, climb: Climb, found: Derivative) -> None:
         """Take what was found for what is known; across a kink near the point it says less."""
         self.kinked |= found.kink
+        error = abs(found.value - climb.claim) if found.fit else 0.0
+        self.unsure |= found.uncertainty < error < CLEAR * found.uncertainty
         if found.kink and not climb.is_at_point(found):
             jump = abs(found.left - found.right)
             if not self.nearby.jumps(i, j, jump):

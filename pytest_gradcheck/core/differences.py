@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from .fit import Fit, Window
 from .ladder import (
+    BETWEEN,
     COARSEST,
     ONE_SIDED,
     ORDER,
@@ -25,8 +27,9 @@ WINDOWS = 8
 """Largest number of windows tried."""
 FEW, MANY = 16, 64
 """Points of a least-squares fit: while its window is sought, and once it is found."""
-CONFIRMATIONS = 3
-"""How often a discrepancy is put to the test, if it turns out to rest on other steps each time."""
+CERTAIN = 3.0
+"""Error, in units of its error bar, that one test off the ladder confirms; a smaller one takes as
+many as there are."""
 
 
 @dataclass(frozen=True)
@@ -137,15 +140,26 @@ def derivative(
     """
     if 0 not in ladder.rungs:
         ladder.add(0)
-    found, tested = _measured(ladder, claim, target, enough, points), 0.0
-    for _ in range(CONFIRMATIONS):
-        if not found.contradicts(claim) or found.step in (0.0, tested):
+
+    def measured() -> Derivative:
+        return _measured(ladder, claim, target, enough, points)
+
+    return confirmed(ladder, measured(), claim, measured).beside(claim)
+
+
+def confirmed(
+    ladder: Ladder, found: Derivative, claim: float, again: Callable[[], Derivative]
+) -> Derivative:
+    """What was found, or `again` where steps off the ladder do not bear out that it contradicts."""
+    tested = 0.0
+    for parts in BETWEEN:
+        if not found.contradicts(claim) or found.step == 0:
             break
-        if not ladder.check_below(found.step):
+        certain = abs(found.nearest(claim) - claim) > CERTAIN * found.uncertainty
+        if (certain and found.step == tested) or not ladder.check_below(found.step, parts):
             break
-        tested = found.step
-        found = _measured(ladder, claim, target, enough, points)
-    return found.beside(claim)
+        tested, found = found.step, again()
+    return found
 
 
 def _measured(
@@ -162,9 +176,10 @@ def _measured(
     if found.sure > max(enough, DECIDED * abs(found.value - claim)):
         climb(ladder, claim, target)  # there may be a kink, or an edge of the domain
         climbed = verdict(ladder, target)
-        belied = found.fit is not None and not _agrees_with_rungs(found.fit, ladder)
-        if climbed.kink or climbed.uncertainty < found.sure or belied:
+        if climbed.kink or climbed.uncertainty < found.sure:
             return climbed
+        if found.fit is not None and not _agrees_with_rungs(found.fit, ladder):
+            return fitted(ladder, climbed, enough, points)
     return found
 
 
@@ -200,24 +215,33 @@ def fitted(ladder: Ladder, found: Derivative, enough: float, points: int = MANY)
 def _fit(
     ladder: Ladder, longest: float, points: int, floor: float, found: Derivative
 ) -> Derivative:
-    """A fit over one window if it is sharper than what was found, and agrees with short steps."""
+    """A fit over one window if it is sharper than what was found, and agrees with short steps.
+
+    Or if a wider one contradicts it: there were kinks in that, smoothed over.
+    """
     scale = ladder.longest / COARSEST
     window = Window(ladder.sample, longest, points, floor=floor, scale=scale)
     if not window.usable:
         return found
     fit = window.best(SIGMAS)
-    if not fit.sure < found.sure:
+    belies = found.fit is not None and (abs(fit.value - found.value) > fit.sure + found.sure)
+    if not (fit.sure < found.sure or belies):
         return found
     return Derivative.of_fit(fit) if _agrees_with_rungs(fit, ladder) else found
 
 
 def _agrees_with_rungs(fit: Fit, ladder: Ladder) -> bool:
-    """Whether the central differences at steps short beside the window are as fitted."""
+    """Whether central differences and their companions at steps short beside it are as fitted.
+
+    Kinks far within a window are smoothed over by the polynomials, but the slopes on both sides
+    of the point show them.
+    """
     return all(
-        abs(rung.central - fit.central(rung.step))
-        <= 2 * SIGMAS * rung.sigma / rung.step + fit.uncertainty
+        abs(rung.central - fit.central(rung.step)) <= noise + fit.uncertainty
+        and abs(rung.jump - fit.companion(rung.step)) <= math.sqrt(12) * noise + 2 * fit.uncertainty
         for rung in ladder.rungs.values()
         if rung.step < fit.longest / RATIO
+        for noise in [2 * SIGMAS * rung.sigma / rung.step]
     )
 
 

@@ -28,7 +28,7 @@ STAIRS = 32
 class Fit:
     """A slope, with its error split by cause as in `ladder.Estimate`.
 
-    `odd` holds the coefficients of the odd polynomial in h / `longest`.
+    `odd` and `even` hold the coefficients of the two polynomials in h / `longest`.
     """
 
     value: float
@@ -38,12 +38,19 @@ class Fit:
     jump_chance: float
     chance: float
     odd: Array
+    even: Array
     longest: float
 
     def central(self, step: float) -> float:
         """The central difference at one step, as the polynomial has it."""
         x = step / self.longest
         return float(sum(c * x ** (2 * i) for i, c in enumerate(self.odd))) / self.longest
+
+    def companion(self, step: float) -> float:
+        """The difference of the slopes on both sides at one step, likewise."""
+        x = step / self.longest
+        bend = sum(c * x ** max(0, 2 * i - 1) for i, c in enumerate(self.even[1:]))
+        return 2 * float(bend) / self.longest
 
     @property
     def uncertainty(self) -> float:
@@ -129,6 +136,7 @@ class Window:
                     jump_chance=2 * sigmas * jump_error / self.longest,
                     chance=sigmas * (slopes[p + 1][1] / 2 + jump_error) / self.longest,
                     odd=curve,
+                    even=bend,
                     longest=self.longest,
                 )
             )

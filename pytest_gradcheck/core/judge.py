@@ -73,10 +73,14 @@ def judge_block(block: Evidence, settings: Settings) -> Block:
     )
 
 
+def is_wrong(block: Evidence, settings: Settings) -> bool:
+    """Whether a discrepancy is certain."""
+    return grade(interval_of(block).low, settings) != "pass"
+
+
 def is_settled(block: Evidence, settings: Settings) -> bool:
     """Whether nothing is said against a block, and enough for it."""
-    error = interval_of(block)
-    return grade(error.low, settings) == "pass" and error.high <= settings.warn
+    return not is_wrong(block, settings) and interval_of(block).high <= settings.warn
 
 
 def judge_whole(blocks: Sequence[Evidence], settings: Settings) -> tuple[str, float, float]:

@@ -37,8 +37,9 @@ FINEST = 1e-13
 ROUNDING = 2.0**-53
 """Rounding of a value by itself, relative: no function is known better."""
 
-BETWEEN = (0.62, 0.37)
-"""Steps at which a discrepancy is confirmed, as parts of the shortest one it rests on."""
+BETWEEN = ((0.62, 0.37), (0.83, 0.29), (0.71, 0.45))
+"""Steps at which a discrepancy is confirmed, as parts of the shortest one it rests on; and where it
+is confirmed again."""
 
 Sample = Callable[[float], tuple[float, float, float, float]]
 """``sample(h)`` gives ``(h_plus, f(+h_plus), h_minus, f(-h_minus))``, the steps as rounded."""
@@ -152,14 +153,14 @@ class Ladder:
             self.highest = min(self.highest, k - 1)
         self.rungs[k] = rung
 
-    def check_below(self, step: float) -> bool:
-        """Look at steps off the ladder, a little shorter than that of a rung; whether it could be.
+    def check_below(self, step: float, parts: tuple[float, ...] = BETWEEN[0]) -> bool:
+        """Look at steps off the ladder, `parts` of that of a rung; whether it could be.
 
         Rounding at steps that are multiples of each other may agree by its own rules.  How far
         these lie from where the rung and its coarser neighbour have them is noise from then on.
         """
         rungs = sorted((r for r in self.rungs.values() if r.step >= step), key=lambda r: r.step)
-        off = [rung for part in BETWEEN if (rung := self._at(part * step))]
+        off = [rung for part in parts if (rung := self._at(part * step))]
         if len(rungs) < 2:
             return False
         for kind, power in (("central", 2), ("forward", 1), ("backward", 1)):

@@ -119,6 +119,11 @@ class Measurement:
         return self.ladders.kinked or self.directions.kinked
 
     @property
+    def unsure(self) -> bool:
+        """Whether kinks that noise hides may explain what contradicts a claim."""
+        return self.ladders.unsure
+
+    @property
     def ended(self) -> bool:
         """Whether it ended because no evaluations were left."""
         return not self._affordable
@@ -274,7 +279,7 @@ class Measurement:
                 agrees = not found.kink and abs(found.value - block.numeric[j]) <= allowed
                 if agrees and found.uncertainty < block.uncertainty[j]:
                     self.ladders.note(block, i, j, climb, found)
-            if sharpened and not np.all(block.climbed):
+            if sharpened:
                 self._bound([i])
             if self._known(i, self.warn):
                 return
@@ -283,7 +288,9 @@ class Measurement:
         """Bound the error in the blocks `which` by random directions; whether noise limits it.
 
         Where they contradict the first steps, those no longer count, and their entries climb.
+        Where all entries did climb, there is nothing to bound.
         """
+        which = [i for i in which if not np.all(self.blocks[i].climbed)]
         blocks = [self.blocks[i] for i in which]
         origin = [self.origin[i] for i in which]
         asked = which and self._affordable

@@ -150,7 +150,14 @@ def in_float64(
 
     The claim stays as it was computed; only the differences are taken in the wider precision.
     """
-    point = _as_it_wavers(problem, point, most=settings.fail)
+    moved, point = _on_copies(problem, point, settings, state)
+    return moved, _as_it_wavers(moved, point, most=settings.fail)
+
+
+def _on_copies(
+    problem: Problem, point: Point, settings: Settings, state: State
+) -> tuple[Problem, Point]:
+    """The same with what the copies tell of the rounding of the claims."""
     narrow = [i for i, parameter in enumerate(problem.parameters) if parameter.narrow]
     if not (narrow and settings.refine and problem.in_float64):
         return problem, point

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .belief import Belief
-from .differences import DROWNED, Derivative, agrees_at, fitted, verdict
+from .differences import DROWNED, Derivative, agrees_at, confirmed, fitted, verdict
 from .direction import Direction
 from .ladder import FINEST, RATIO, SIGMAS, Estimate, Ladder, Sample
 from .line import Axis, shortest
@@ -39,6 +39,8 @@ LONG = 1e-5
 points on longer ones would not help."""
 MIXED = 1e-3
 """Size of the entries that make up a gradient, beside that of all, from which steps are theirs."""
+CLEAN = 1e-13
+"""Noise of a loss in float64, relative to it: differences of that agree by no chance."""
 STRIDE = 2
 """How much further down the next two steps are, where many kinks lie within the last one."""
 
@@ -154,6 +156,7 @@ class Prober:
         at = self._along(direction, known)
         ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), self.first, longest, least)
         found = _measure(ladder, target, enough, far=self.first == FIRST_STEP)
+        found = self._confirmed(ladder, found, direction.slope(self.belief.gradient), target)
         if found.kink and abs(found.left - found.right) <= rounding:
             found = found.spanning()  # a kink that matters to no claim rounded like this one
         self.first = self._learnt(ladder, longest, self.first)
@@ -178,11 +181,24 @@ class Prober:
         axis, longest = Axis(self.loss, self.parameters[block], i, theta), max(abs(theta), scale)
         ladder = self._ladder(axis.sample, self.first_alone, longest, FINEST)
         found = _measure(ladder, target, math.inf, far=self.first_alone == FIRST_STEP)
+        found = self._confirmed(ladder, found, float(self.belief.gradient[block][i]), target)
         if 0 < abs(theta) < found.step and not agrees_at(ladder, FIRST_STEP * abs(theta), found):
             ladder = self._ladder(axis.sample, FIRST_STEP, abs(theta), FINEST)
             return _measure(ladder, target, math.inf, far=True)
         self.first_alone = self._learnt(ladder, longest, self.first_alone)
         return found
+
+    def _confirmed(
+        self, ladder: Ladder, found: Derivative, claim: float, target: float
+    ) -> Derivative:
+        """What was found, as far as steps off the ladder bear it out where the loss is noisy.
+
+        Rounded parameters add more noise the steeper the loss is where they are moved to: beside
+        an optimum, more than is seen at the point.
+        """
+        if self.noise <= CLEAN * abs(self.base):
+            return found
+        return confirmed(ladder, found, claim, lambda: verdict(ladder, target))
 
     def _ladder(self, sample: Sample, first: float, longest: float, least: float) -> Ladder:
         first, finest = max(first, least) * longest, least * longest
