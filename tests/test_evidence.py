@@ -427,6 +427,42 @@ class TestPicture:
         beyond.climbed[:] = True  # its measurement counts from now on
         assert self.of(beyond).cells == (letter(1.4).upper() + ".",)
 
+    def test_an_error_of_the_very_size_of_its_bar_is_within_it(self) -> None:
+        assert self.of(measured([1.0, 1.0], [0.5, 0.5], [0.5, 0.25])).cells[0][0].islower()
+        assert self.of(measured([1.0, 1.0], [0.5, 0.5], [0.5, 0.25])).cells[0][1].isupper()
+
+    @pytest.mark.parametrize(
+        ("shape", "wrong", "cells"),
+        [
+            ((100, 30), False, (24, 24)),
+            ((100, 30), True, (48, 30)),
+            ((500,), False, (1, 96)),
+            ((500,), True, (1, 192)),
+            ((1,), False, (1, 1)),
+        ],
+    )
+    def test_of_what_is_alike_all_cells_are(
+        self, shape: tuple[int, ...], wrong: bool, cells: tuple[int, int]
+    ) -> None:
+        claim = np.ones(math.prod(shape))
+        for least, letter_ in ((0.0, "."), (0.5, "?")):
+            block = Probed(Parameter("W", np.ones(shape)), claim, claim, 1.0, 0.0, least=least)
+            (view,) = views_of([block], [wrong])
+            assert view.cells == (letter_ * cells[1],) * cells[0]
+            assert (view.scale, view.points, view.wrong) == (0.0, (), 0)
+
+    def test_of_entries_measured_by_themselves_so_many_are_points(self) -> None:
+        claim = np.arange(1.0, 101.0)
+        entries = {
+            i: Derivative.smooth(claim[i] - 0.5 * (i < 3), 0.1, 0.1, 1e-3) for i in range(100)
+        }
+        corrected = np.array([entries[i].value for i in range(100)])
+        block = Probed(Parameter("W", np.ones(100)), claim, corrected, 1.0, 0.0, entries=entries)
+        for wrong, count in ((True, 64), (False, 24)):
+            (view,) = views_of([block], [wrong])
+            assert len(view.points) == count and view.wrong == 3
+            assert view.scale <= 100
+
     def test_right_parameters_are_smaller(self) -> None:
         claim = np.ones((100, 100))
         view = self.of(measured(claim, claim + 1e-9, 1e-8), wrong=False)

@@ -366,6 +366,13 @@ class TestMeasure:
         assert sorted(steps.rungs) == [-1, 0]
         assert abs(found.value - 1) <= found.uncertainty <= 1e-6
 
+        exactly = ladder(first=1e-3)
+        assert _measure(exactly, found.uncertainty, math.inf, far=True) == found
+        assert len(exactly.rungs) == 2
+        further = ladder(first=1e-3)
+        _measure(further, found.uncertainty / 2, math.inf, far=True)
+        assert len(further.rungs) > 2
+
     def test_shorter_steps_are_taken_as_long_as_they_help(self) -> None:
         steps = ladder(first=1.0, function=lambda t: math.sin(3 * t))
         found = _measure(steps, 1e-9, math.inf, far=False)

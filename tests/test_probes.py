@@ -1055,6 +1055,14 @@ class TestFound:
         assert [where for _, where, _ in some] == [("A",), ("C",)]
         assert "all of its 12 entries are" in self.told(complete=[self.whole[1]])[0][2]
 
+    def test_what_is_not_wrong_throughout_is_told_beside_those_that_are(self):
+        sampled = [self.throughout(self.whole[i], 6, 6) for i in (0, 2)]
+        some, row = self.throughout(self.whole[1], 1, 2), self.whole[2].narrowed(0, 1, 2)
+        found = self.told(throughout=[*sampled, some], complete=[row])
+        assert [where for _, where, _ in found] == [("A", "C"), ("B",), ("C",)]
+        assert found[1][2].startswith("all of B: wrong in some entries")
+        assert found[2][2] == "C[1, :]: wrong throughout, all of its 3 entries are"
+
     def test_rows_that_are_wrong_alike_are_told_together(self):
         rows = [self.whole[1].narrowed(0, i, i + 1) for i in (3, 0)]
         found = Found(throughout=[self.throughout(row, 6, 6) for row in rows])

@@ -308,10 +308,10 @@ def _measure(ladder: Ladder, target: float, enough: float, *, far: bool) -> Deri
 
 def _next(ladder: Ladder, best: Estimate | None, stalled: bool) -> int | None:
     """The next shorter step unless its rounding forbids, or the next longer one that may help."""
-    bottom, known = min(ladder.rungs, default=0), math.inf if best is None else best.uncertainty
-    finest = ladder.rungs.get(bottom)
-    if finest is None:
+    if not ladder.rungs:
         return None
+    bottom, known = min(ladder.rungs), math.inf if best is None else best.uncertainty
+    finest = ladder.rungs[bottom]
     if bottom > ladder.lowest and SIGMAS * finest.sigma * RATIO / finest.step < known / 2:
         return bottom - 1
     if best is None or stalled:

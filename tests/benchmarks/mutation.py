@@ -116,9 +116,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "off = np.abs(together - alone) > apart * np.max(np.abs(alone)) + 11 * self.jitter"
         ): "eleven or ten times, likewise",
     },
-    "core.belief": {
-        "DOUBT = 1.0": "doubt of a correction, a thousandth of what is searched for then",
-    },
     "core.by_probe": {
         "TYPICAL = 31": "about how many evaluations workers would share: a cost",
     },
