@@ -147,6 +147,24 @@ class TestSteps:
             if not kink:  # the error bar spans both
                 assert slopes <= reading.bar <= 1.1 * slopes
 
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_among_kinks_are_passed_over_once_until_it_is_known_how_short_they_are(
+        self, alone: bool
+    ) -> None:
+        def lengths(first: float) -> list[float]:
+            r = Recorded(lambda x: x[0] + 0.2 * abs(x[0] - 1 - 1e-5), [1.0], weight=[1.0])
+            r.prober.first = r.prober.first_alone = first
+            if alone:
+                r.prober.entry(0, 0, target=1e-6)
+                return [abs(float(there[0][0]) - 1) / first for there in r.seen[::2]]
+            r.prober.read(r.whole, 0, target=1e-6)
+            return [abs(step) / first for step in r.steps(0, 0)[::2]]
+
+        first, second, *rest = lengths(1e-3)
+        assert (first, second) == pytest.approx((1, 0.25))
+        assert rest[0] == pytest.approx(4.0**-3) and 4.0**-2 not in np.round(rest, 9)
+        assert lengths(0.999e-3)[:3] == pytest.approx([1, 4.0**-1, 4.0**-2])
+
     def test_small_entries_that_make_up_the_gradient_ask_for_shorter_ones(self) -> None:
         for size, closer in ((0.9e-3, True), (1.1e-3, False)):
             theta = [size, *([1.0] * 99)]
@@ -197,7 +215,7 @@ class Helpers:
 
 
 class TestAhead:
-    def test_workers_evaluate_the_first_two_steps_to_both_sides(self) -> None:
+    def test_the_first_two_steps_to_both_sides_are_evaluated_elsewhere(self) -> None:
         helpers = Helpers()
         r = Recorded(lambda x: np.sum(np.sin(x)), [0.5, 1.5], workers=helpers)
         r.prober.read(r.whole, 0, target=1e-3)
@@ -236,6 +254,11 @@ class TestEntries:
         assert r.stands
         far = r.prober.entry(0, 0, target=1e-2)
         assert far.value == pytest.approx(math.cos(1.0), abs=1e-2)
+
+    def test_of_zero_are_not_looked_at_any_closer(self) -> None:
+        r = Recorded(lambda x: np.sum(x), [0.0, 1.0])
+        found = r.prober.entry(0, 0, target=1e-3)
+        assert len(r.seen) == 4 and abs(found.value - 1) <= found.uncertainty
 
     def test_begin_at_a_thousandth_of_their_size_or_of_their_parameter(self) -> None:
         for i, size in ((0, 7.0), (1, 5.0)):
@@ -435,6 +458,22 @@ class TestMeasure:
             found = _measure(steps, 1e-9, enough, far=False)
             assert abs(found.value - 1) <= found.uncertainty
             assert (len(calls) > 100) == averaged and (found.fit is not None) == averaged
+
+    @pytest.mark.parametrize(
+        ("kink", "noise", "averaged"), [(5e-2, 1e-9, True), (1e-6, 1e-12, False)]
+    )
+    def test_but_not_where_kinks_force_steps_to_be_short(
+        self, kink: float, noise: float, averaged: bool
+    ) -> None:
+        rng = np.random.default_rng(0)
+
+        def noisy(t: float) -> float:
+            return t + 0.2 * abs(t - kink) + noise * float(rng.normal()) * (t != 0)
+
+        steps = ladder(first=kink, function=noisy, scale=1.0, noise=noise)
+        found = _measure(steps, 1e-9, 1e-9, far=False)
+        assert (found.fit is not None) == averaged
+        assert abs(found.value - 0.8) <= found.uncertainty <= 1e-3
 
     def test_nothing_is_known_where_no_step_can_be_taken(self) -> None:
         steps: Any = Ladder(

@@ -148,7 +148,7 @@ class TestProbes:
         assert finding.message.startswith("p0, p1 cannot be probed: the loss is not finite")
         assert finding.message.endswith('mode="exhaustive"')
 
-    def test_workers_are_told_what_will_surely_be_asked(self) -> None:
+    def test_what_will_surely_be_asked_is_told_ahead(self) -> None:
         for factor, count in ((1.0, PROBES), (1.5, ROWS)):
             steps, prober = made([np.ones(9)], [factor * np.ones(9)])
             found = steps._probe(prober.whole, Found(), math.inf)
@@ -214,6 +214,25 @@ class Searches:
     last: Searches
 
 
+class TestWeights:
+    def test_are_inverse_to_norms_and_to_that_of_all_where_these_are_negligible(self) -> None:
+        claim = [[3.0, 0.0], [4.0], [1e-15], [0.0], [1e-12]]
+        steps, _ = made(claim, claim)
+        assert steps.prober.weight == pytest.approx([1 / 3, 1 / 4, 1 / 5, 1 / 5, 1e12])
+        assert [block.negligible for block in steps.blocks] == [False, False, True, True, False]
+        nothing, _ = made([[0.0]], [[0.0]])
+        assert nothing.prober.weight == [1.0] and nothing.blocks[0].negligible
+        nan, _ = made([[3.0], [1.0, 4.0]], [[math.nan, 2.0], [1.0, 4.0]])
+        assert nan.prober.weight == pytest.approx([1 / math.sqrt(17)] * 2)
+
+    def test_of_blocks_nothing_is_known_at_first(self) -> None:
+        steps, _ = made([[1.0], []], [[1.0], []])
+        assert [block.most for block in steps.blocks] == [math.inf, 0.0]
+        assert steps.target == TOL / 30 and steps.probes == PROBES
+        assert steps.enough == pytest.approx(0.3 * WARN * 2 / spread(MOST, SURE))
+        assert steps.limit == math.inf and made([[1.0]], [[1.0]], limit=7)[0].limit == 7
+
+
 class TestSearches:
     def test_nothing_is_searched_where_probes_agree(self) -> None:
         steps, prober = made([np.arange(9.0), []], [np.arange(9.0), []])
@@ -249,6 +268,34 @@ class TestSearches:
         steps, prober = made([np.full(9, 1 - wrong)], [np.ones(9)], bar=1e-12, limit=limit)
         steps._examine(prober.whole)
         assert Searches.last.limits == [min(ROWS + budget, limit or math.inf)]
+
+    @pytest.mark.parametrize("closer", [True, False])
+    @pytest.mark.parametrize("factor", [1.0, 2.0])
+    def test_begin_after_a_closer_look_where_that_is_possible(
+        self, closer: bool, factor: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "Search", Searches)
+        monkeypatch.setattr(Searches, "finds", 0)
+        steps, prober = made([np.ones(9)], [factor * np.ones(9)], limit=0)
+        looked, rows = [], []
+        monkeypatch.setattr(prober, "look_closer", lambda group: looked.append(group) or closer)
+        monkeypatch.setattr(prober, "measure_noise", lambda group, row: rows.append(row) or 0.5)
+        steps.jitter = 0.25
+        steps._examine(prober.whole)
+        wrong = factor != 1
+        assert looked == [prober.whole] * wrong
+        assert len(rows) == (wrong and closer)
+        assert prober.noise == (0.5 if rows else 0.0)
+        count = PROBES if not wrong else 2 * ROWS if closer else ROWS
+        used = [row for _, row, _ in prober.read_]
+        assert len(used) == count and not set(used) & set(rows)
+
+    def test_noise_is_no_less_than_two_losses_at_one_point_differ_by(self) -> None:
+        steps, prober = made([np.ones(9)], [np.ones(9)])
+        for jitter in (0.0, 1e-300, 0.5):
+            steps.jitter = jitter
+            steps._measure_noise(prober.whole)  # of a loss that is always the same
+            assert prober.noise == jitter
 
     def test_are_six_at_most(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "Search", Searches)

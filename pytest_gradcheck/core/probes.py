@@ -105,7 +105,7 @@ class Prober:
         self.parameters, self.loss, self.base = parameters, loss, base
         self.noise, self.workers = 0.0, workers
         self._ahead: dict[Direction, dict[float, float]] = {}
-        self._last = Direction(seed, -1, (), ())
+        self._last = Direction(seed, 0, (), ())
         self._away: tuple[Region, ...] = ()
         self._back: Callable[[], None]
         self.origin, self.belief = origin, belief

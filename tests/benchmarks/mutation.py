@@ -225,6 +225,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
     "core.locate": {
         "shown = abs(expected) >= measured.uncertainty": "no two such floats are equal",
+        "if not shown or off >= measured.uncertainty + RELATIVE * abs(expected):": "likewise",
         "MOST_ROWS = 7": "rows read before a part is halved, one less: a cost",
         "MOST_ROWS = 9": "the same, one more",
         "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
@@ -256,6 +257,17 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
     },
     "core.probes": {
+        "self._last = Direction(seed, 1, (), ())": "no direction that is asked for has no regions",
+        "self._last = Direction(seed, - 1, (), ())": "the same",
+        "self._last = Direction(seed, -1, (), ())": "the same",
+        "if found.kink and abs(found.left - found.right) < rounding:": (
+            "no two such floats are equal"
+        ),
+        "falls = k <= min(ladder.rungs)": "the next step is none of those that were taken",
+        "drowned = found.noise > DROWNED * found.uncertainty >= DROWNED * enough": (
+            "no two such floats are equal"
+        ),
+        "drowned = found.noise >= DROWNED * found.uncertainty > DROWNED * enough": "likewise",
         "RUNGS = 13": "one step more along a direction where twelve were not enough: a cost",
     },
     "core.probed": {
@@ -267,6 +279,14 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.probing": {
+        "continue": "nothing changes any more in the rounds that are left",
+        "rows += itertools.islice(self._rows, wanted + len(rows))": "more rows than are used",
+        "if any(least < 2 * limit and limit < typical for limit in (self.tol, self.fail)):": (
+            "no float is at that very bound"
+        ),
+        "if any(least <= 2 * limit and limit <= typical for limit in (self.tol, self.fail)):": (
+            "likewise"
+        ),
         "if groups and (reach >= ample or reach > APART * self.prober.reach(groups[-1][0])):": (
             "no float is at that very bound"
         ),
@@ -295,7 +315,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "words: NDArray[np.uint64] = source.random_raw(-(-size // 3))": (
             "more is drawn than is used: a cost"
         ),
+        "words: NDArray[np.uint64] = source.random_raw(-(-size * 4))": "the same",
         "low, high = float(count), 2 * count - 3 * log_risk": "the bracket still holds the root",
+        "low, high = float(count), 2 * count - 5 * log_risk": "the same",
+        "low, high = float(count), 1 * count - 4 * log_risk": "the same",
+        "low, high = float(count), 3 * count - 4 * log_risk": "the same",
     },
 }
 """Survivors that were looked at, by module and changed line, and why no test is to see them."""
@@ -304,7 +328,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
 def reason(module: str, line: str) -> str | None:
     """Why a survivor is equal in effect, if it is."""
     anywhere = (why for part, why in ANYWHERE.items() if part in line)
-    if line == "/,":
+    if line == "/," or " /, " in line:
         return "callers name these arguments"
     return EXPLAINED.get(module, {}).get(line) or next(anywhere, None)
 
