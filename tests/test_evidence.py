@@ -35,8 +35,8 @@ from pytest_gradcheck.core.measured import (
 )
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.probed import Probed, Slopes
-from pytest_gradcheck.core.region import Region
-from pytest_gradcheck.core.view import View, views_of
+from pytest_gradcheck.core.region import PIECE, Region
+from pytest_gradcheck.core.view import View, _as_matrix, _bounds, _pieces, views_of
 from pytest_gradcheck.core.weights import UNIT, draw
 from pytest_gradcheck.settings import merge
 
@@ -426,6 +426,45 @@ class TestPicture:
         assert self.of(beyond).cells == ("Z.",)
         beyond.climbed[:] = True  # its measurement counts from now on
         assert self.of(beyond).cells == (letter(1.4).upper() + ".",)
+
+    @pytest.mark.parametrize("length", [1, 5, 48, 49, 100, 1000])
+    def test_ranges_cover_a_length_once_and_are_about_equal(self, length: int) -> None:
+        found = _bounds(length, 48)
+        assert len(found) == min(length, 48)
+        assert [i for low, high in found for i in range(low, high)] == list(range(length))
+        lengths = {high - low for low, high in found}
+        assert max(lengths) - min(lengths) <= 1
+
+    @pytest.mark.parametrize("width", [1, 7, PIECE // 20, PIECE, 2 * PIECE])
+    def test_ranges_are_put_together_to_pieces(self, width: int) -> None:
+        bounds = _bounds(100, 48)
+        found = list(_pieces(bounds, width))
+        starts = [low + start for low, _, group in found for start in group]
+        assert starts == [low for low, _ in bounds]
+        assert [low for low, _, _ in found] == [0, *(high for _, high, _ in found[:-1])]
+        assert found[-1][1] == 100
+        assert all(group[0] == 0 for _, _, group in found)
+        # of two or three rows each
+        assert len(found) == math.ceil(48 / max(1, PIECE // (2 * width)))
+
+    def test_a_matrix_has_further_axes_side_by_side(self) -> None:
+        shapes = [(), (7,), (3, 4), (3, 1), (2, 3, 4)]
+        assert [_as_matrix(s) for s in shapes] == [(1, 1), (1, 7), (3, 4), (3, 1), (2, 12)]
+
+    def test_points_have_three_digits_and_the_wrong_ones_come_first(self) -> None:
+        block = measured([8.0, 2.0, 1.0], [8.0, 3.0, 6.0], [0.1, 0.1, 6.0])
+        view = self.of(block)
+        assert (view.scale, view.wrong) == (8.0, 1)
+        assert view.points[0] == (0.25, 0.375)
+        assert set(view.points[1:]) == {(1.0, 1.0), (0.125, 0.75)}
+        thirds = self.of(measured([1.0, 3.0], [1.0, 3.0], 0.1))
+        assert set(thirds.points) == {(0.333, 0.333), (1.0, 1.0)}
+        nothing = self.of(measured([0.0], [0.0], 0.1))
+        assert (nothing.scale, nothing.points) == (0.0, ((0.0, 0.0),))
+        partly = self.of(measured([math.nan, 2.0], [1.0, 2.0], 0.1))
+        assert partly.points == ((1.0, 1.0),)
+        measured_larger = self.of(measured([1.0], [-4.0], 0.1))
+        assert measured_larger.points == ((0.25, -1.0),)
 
     def test_an_error_of_the_very_size_of_its_bar_is_within_it(self) -> None:
         assert self.of(measured([1.0, 1.0], [0.5, 0.5], [0.5, 0.25])).cells[0][0].islower()

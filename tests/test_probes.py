@@ -1092,6 +1092,21 @@ class TestFound:
         assert finding.evidence["constant"] == constant and finding.evidence["of"] == of
         assert found.whole == list(self.whole[:2]) and not found.dense and found.count == 1
 
+    @pytest.mark.parametrize(
+        ("off", "uncertainty", "what"),
+        [
+            (0.9e-3, 1e-3, "a gradient is claimed where the measured one is zero (± 1e-03 of it)"),
+            (1e-3, 1e-3, "the claimed gradient is 1000 times the measured one"),
+            (0.9e-6, 1e-7, "a gradient is claimed where the measured one is zero"),
+            (-0.9e-6, 1e-6, "a gradient is claimed where the measured one is zero"),
+            (2e-6, 1e-7, "the claimed gradient is 500000 times the measured one"),
+        ],
+    )
+    def test_of_a_gradient_that_is_zero_as_far_as_is_known(self, off, uncertainty, what):
+        found = Found(patterns=[Pattern(self.whole[:1], "gradient", 1 - off, uncertainty)])
+        (finding,) = found.findings(self.parameters)
+        assert finding.message == f"all of A: in every entry {what}"
+
     def test_what_was_left(self):
         left = [self.whole[2], self.whole[0].narrowed(1, 0, 1), self.whole[2].narrowed(0, 0, 1)]
         ((name, where, message),) = self.told(left=left)

@@ -184,9 +184,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "_UNKNOWN, _NOTHING, _CERTAIN, _NOT_FINITE = -2, -1, 99, 200": (
             "a number for each letter, in the same order"
         ),
-        "most = max(1, PIECE // max(1, width * (bounds[0][ 0] - bounds[0][0])))": (
-            "how many entries are worked on at a time: a cost"
-        ),
     },
     "core.jumps": {
         "same = sum(abs(value - slope) < difference / 2 for value in local) > len(places) / 2": (
