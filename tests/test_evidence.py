@@ -557,6 +557,51 @@ class TestProbed:
         assert self.of({}, most=0.0).error_limits() == (0, 0, 0)
         assert self.of({}, least=0.4, error=0.5, most=0.1).error_limits() == (0.4, 0.5, 0.4)
 
+    def test_of_entries_outside_a_range_nothing_is_said(self) -> None:
+        block = self.of({1: (2.5, 0.1)})
+        for where in (slice(0, 1), slice(2, 4)):
+            error, bar = block.errors(where)
+            assert not error.any() and not bar.any()
+        error, bar = block.errors(slice(0, 2))
+        assert (error.tolist(), bar.tolist()) == ([0.0, 0.5], [0.0, 0.1])
+
+    def test_norms_are_those_of_the_claim_until_it_is_corrected(self) -> None:
+        claim = np.array([0.3, 0.4])
+        right = Probed(Parameter("W", np.ones(2)), claim, claim, 1.0, 0.0)
+        assert right.untouched and right.uniform and right.is_finite
+        assert right.numeric_norm == right.reference_norm == pytest.approx(0.5)
+        assert right.scale == pytest.approx(1.0) and right.coarsest == math.inf
+        assert not (right.negligible or right.undecided or right.told or right.vanishes)
+        assert right.first_not_finite() is None
+        wrong = Probed(Parameter("W", np.ones(2)), claim, np.array([0.0, 0.1]), 1.0, 0.0)
+        assert not wrong.untouched and not wrong.uniform
+        assert wrong.numeric_norm == pytest.approx(0.1) and wrong.scale == pytest.approx(0.6)
+        wrong.numeric = 0.2  # of what is wrong throughout
+        assert wrong.reference_norm == pytest.approx(0.2)
+        nan = np.array([math.nan])
+        unknown = Probed(Parameter("W", np.ones(1)), nan, nan, 1.0, 0.0)
+        assert not unknown.is_finite and not unknown.uniform
+        assert not self.of({1: (2.5, 0.1)}).uniform
+
+    def test_kinks_are_those_of_entries_in_order(self) -> None:
+        block = self.of(dict.fromkeys((3, 0, 2), (2.0, 0.1)))
+        for i in (3, 2):
+            block.entries[i] = Derivative(2.0, 0.1, 0.0, 1.5, 2.5)
+        assert block.kinked.tolist() == [2, 3] and block.kinked.dtype == np.intp
+        assert self.of({}).kinked.tolist() == []
+        # of a kink every slope between the two may be claimed
+        assert [one.numeric for one in sorted(block.worst(3), key=lambda s: s.index)] == [
+            2,
+            2.5,
+            2.5,
+        ]
+
+    def test_where_it_is_told_no_entry_is_told_by_itself(self) -> None:
+        block = self.of({1: (2.5, 0.01)})
+        assert block.wrong(1e-2, 0.3)
+        block.told = True
+        assert not block.wrong(1e-2, 0.3) and block.worst(1)
+
     def test_errors_are_unknown_where_they_are_not_told_apart(self) -> None:
         error, bar = self.of({1: (2.5, 0.1)}).errors(slice(1, 3))
         assert error.tolist() == [0.5, 0.0] and bar.tolist() == [0.1, 0.0]
@@ -583,6 +628,10 @@ class TestProbed:
         wide = self.of({}, most=40.0)
         wide.cancel()
         assert wide.error_limits()[2] == 40.0
+        claim = np.array([0.3, 0.4])
+        small = Probed(Parameter("W", np.ones(2)), claim, claim, 1.0, 0.0, most=most)
+        small.cancel()
+        assert small.most == pytest.approx(0.5)
 
     @pytest.mark.parametrize("size", [1, 100])
     def test_entries_are_known_as_well_as_the_bound_on_all_says(self, size: int) -> None:
@@ -591,6 +640,8 @@ class TestProbed:
         whole = block.as_measured()
         assert np.array_equal(whole.numeric, claim + 1.0)
         assert np.allclose(whole.claim_rounding, 1e-9 * (OWN + COMMON))
+        # four deviations of entries that have an equal part in the bound
+        assert whole.uncertainty == pytest.approx(4 * 0.5 / math.sqrt(size))
         assert 0.5 <= norm_bound(np.zeros(size), whole.uncertainty) <= 2.5
         block.most = math.inf
         assert np.all(np.isfinite(block.as_measured().uncertainty))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -601,6 +602,18 @@ class TestSearching:
         part = prober.part([0], [prober.whole[0].narrowed(0, 1, 2)])
         search.run(part, limit=math.inf)
         assert set(search.found.entries) == {(0, 1)} and not prober.read_
+        assert not search.found.whole
+
+    @pytest.mark.parametrize("size", [3, 4])
+    def test_up_to_three_entries_that_may_be_the_one_are_measured(self, size: int) -> None:
+        search, prober = self.of([np.zeros(size)], [np.arange(size) + off(size, 1)])
+        prober.belief.gradient[0][:] = off(size, 1)
+        part = prober.part()
+        for row in (1, 2):
+            part.readings[row] = Reading(part.readings[row].value, 1e3)
+        assert search._explained(part)
+        assert set(search.found.entries) == {(0, 1)}
+        assert len(prober.read_) == (0 if size == 3 else 1)
 
     def test_halves_of_several_regions_are_the_first_ones_and_the_others(self) -> None:
         search, prober = self.of([np.zeros(8)] * 5, [off(8, 1, 5)] * 5)
@@ -721,6 +734,39 @@ class TestSearching:
             search._push(prober.part(regions=[region]))
         search.run(prober.part(regions=prober.whole[:1]), limit=math.inf)
         assert list(dict.fromkeys(b for b, _, _ in prober.entries_)) == [1, 2, 0]
+
+    def test_a_sparse_part_is_halved_along_its_longest_axis_alone(self) -> None:
+        claim = off((6, 20), 3, 15)  # of the rows one half is right
+        search, prober = self.of([np.zeros((6, 20))], [claim])
+        part = replace(prober.part(), sparse=True)
+        halves = search._divided(part)
+        assert [half.regions[0].ranges for half in halves] == [
+            ((0, 6), (0, 10)),
+            ((0, 6), (10, 20)),
+        ]
+        assert [(regions[0].ranges, row) for regions, row, _ in prober.read_] == [
+            (((0, 6), (0, 10)), row) for row in range(3)
+        ]
+        assert not prober.entries_
+
+    def test_two_wrong_rows_are_taken_apart(self) -> None:
+        search, prober = self.of([np.zeros((6, 200))], [off((6, 200), 3, 230)])
+        search.dense.slices[0] = 0
+        part = prober.part(regions=[prober.whole[0].narrowed(0, 0, 2)])
+        halves = search._divided(part)
+        assert [half.regions[0].ranges[0] for half in halves] == [(0, 1), (1, 2)]
+        assert not prober.entries_
+
+    def test_where_one_entry_of_a_row_is_wrong_the_row_is_looked_at(self) -> None:
+        true = np.random.default_rng(0).normal(size=(6, 20))
+        claim = true.copy()
+        claim[2] += np.random.default_rng(1).uniform(1, 2, 20)
+        search, prober = self.of([true], [claim])
+        entry = prober.part([0], [prober.whole[0].entry_at(45)])
+        search._push(entry)
+        search._push(prober.part([0], [prober.whole[0].entry_at(41)]))
+        search._examine(entry)
+        assert search.dense.slices == {0: 0} and not search._heap
 
     def test_in_a_parameter_with_wrong_rows_these_stay_whole(self) -> None:
         search, prober = self.of([np.zeros((20, 30))], [off((20, 30), 37, 455)])

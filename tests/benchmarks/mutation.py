@@ -261,6 +261,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "no two such floats are equal"
         ),
         "falls = k <= min(ladder.rungs)": "the next step is none of those that were taken",
+        (
+            "stalled |= not falls and best is not None and best.uncertainty >= GAIN * known"
+        ): "no two such floats are equal",
         "drowned = found.noise > DROWNED * found.uncertainty >= DROWNED * enough": (
             "no two such floats are equal"
         ),
@@ -268,6 +271,8 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "RUNGS = 13": "one step more along a direction where twelve were not enough: a cost",
     },
     "core.probed": {
+        "numeric: float = -1.0": "no norm is below that of what is believed",
+        "numeric: float = - 1.0": "the same",
         "typical = 4 * min(self.most, 1e+300) / math.sqrt(max(self.claimed.size, 1))": (
             "the same number"
         ),
