@@ -14,6 +14,7 @@ from pytest_gradcheck.core import by_probe
 from pytest_gradcheck.core.by_probe import _beyond_tol, _cancel
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.probed import Probed
+from pytest_gradcheck.core.probing import Probing
 from pytest_gradcheck.core.result import Finding
 from pytest_gradcheck.settings import merge
 
@@ -144,6 +145,37 @@ class TestUnlocated:
         own = size * np.linalg.norm(self.OFF)
         own /= np.linalg.norm(claim) + np.linalg.norm(np.cos(X))
         assert 0 < least <= own and result.status in (status, "fail")
+
+    @pytest.mark.parametrize(
+        ("error", "name"),
+        [(0.0, None), (1e-12, "imprecise"), (0.99, "imprecise"), (1.01, "unlocated")],
+    )
+    def test_are_the_largest_of_any_group_shared_out_among_the_parameters(
+        self, error: float, name: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of two parameters one has a relative error of so many times `tol`, at least.
+
+        A norm of e in units of each parameter's gradient is one of e / sqrt(2) for one of them, and
+        half of that relative to claimed and measured together.
+        """
+        size = error * TOL * 2 * math.sqrt(2)
+        unlocated = [({"a"}, size / 2), ({"b"}, 1.0), ({"a", "b"}, size)]
+        findings = [Finding("told", where, "") for where in (("b",), ("a", "b"), ())]
+
+        class Known(Probing):
+            def run(self) -> list[Probed]:
+                self.unlocated, self.findings = unlocated, findings
+                return super().run()
+
+        monkeypatch.setattr(by_probe, "Probing", Known)
+        monkeypatch.setattr(by_probe, "_cancel", lambda *_: {"b"})
+        found = [f for f in probed(0.0).findings if f.name != "zero-gradient"]
+        told = [f.where for f in found if f.name == "told"]
+        assert told == [("a", "b"), ()]  # of a zero nothing is told
+        assert [f.name for f in found if f.name != "told"] == ([name] if name else [])
+        for finding in found:
+            if finding.name != "told":
+                assert finding.evidence["relative_error"] == pytest.approx(error * TOL)
 
     def test_say_what_may_be_done(self) -> None:
         (wrong,) = (f for f in probed(self.OFF, max_evaluations=30).findings if "loc" in f.name)

@@ -117,6 +117,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ): "eleven or ten times, likewise",
     },
     "core.by_probe": {
+        "return any(error.value >= settings.tol for error in errors)": (
+            "no float is at that very bound"
+        ),
+        (
+            'if finding.name != "wrong-region" or any(error.low >= settings.tol for error in'
+            " errors):"
+        ): "likewise",
         "TYPICAL = 31": "about how many evaluations workers would share: a cost",
     },
     "core.climbing": {
@@ -181,6 +188,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 1))]": "likewise",
     },
     "core.view": {
+        "if rows == 0:": "a vector is worked on as a single row, all at once: a cost",
         "_UNKNOWN, _NOTHING, _CERTAIN, _NOT_FINITE = -2, -1, 99, 200": (
             "a number for each letter, in the same order"
         ),
