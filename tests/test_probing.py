@@ -388,7 +388,16 @@ class TestWrongThroughout:
         assert len(prober.read_) == 4
 
     @pytest.mark.parametrize("limit", [TOL, FAIL])
-    @pytest.mark.parametrize(("typical", "decisive"), [(0.98, False), (1.02, True), (90, False)])
+    @pytest.mark.parametrize(
+        ("typical", "decisive"),
+        [
+            (0.98, False),
+            (1.02, True),
+            # at least twice the limit is proved where so much is seen
+            (0.98 * 2 * greatest_length(3, SURE) / math.sqrt(3), True),
+            (1.02 * 2 * greatest_length(3, SURE) / math.sqrt(3), False),
+        ],
+    )
     def test_twelve_more_where_the_verdict_hangs_on_them(
         self, limit: float, typical: float, decisive: bool
     ) -> None:

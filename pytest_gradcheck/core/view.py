@@ -106,7 +106,7 @@ def _cells(block: Evidence, matrix: tuple[int, int], most: int) -> tuple[str, ..
 
 def _pieces(bounds: Sequence[tuple[int, int]], width: int) -> Iterator[tuple[int, int, list[int]]]:
     """Ranges put together to about `PIECE` entries, with where each of them starts in it."""
-    most = max(1, PIECE // max(1, width * (bounds[0][1] - bounds[0][0])))
+    most = max(1, PIECE // (width * bounds[0][1]))  # the first one begins at 0
     for i in range(0, len(bounds), most):
         group = bounds[i : i + most]
         low = group[0][0]

@@ -82,6 +82,13 @@ ANYWHERE = {
 """Parts of lines that change nothing in whatever module they are, and why."""
 EXPLAINED: dict[str, dict[str, str]] = {
     "core.atoms": {
+        "if len(values) < count:": "the largest three of three are all of them, in any order",
+        "whole = {r: axes[ -1].sum(axis=1) for r, axes in sums.items()}": (
+            "the sum over all axes, whichever is the last"
+        ),
+        "cosine = np.abs(y @ scaled) / np.where(length >= 0, length, np.inf)": (
+            "all weights of an entry are zero once in 2^48 entries"
+        ),
         "return np.argpartition(values, -count)[not count:]": (
             "all are looked at, not the largest alone: a cost"
         ),
@@ -300,6 +307,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if groups and (reach >= ample or reach > APART * self.prober.reach(groups[-1][0])):": (
             "no float is at that very bound"
         ),
+    },
+    "core.region": {
+        "PIECE = 1 << 15": "how many entries are worked on at a time: a cost",
+        "PIECE = 1 << 17": "the same",
+        "PIECE = 2 << 16": "the same",
     },
     "core.rungs": {
         "if may_rise and (best.noise >= best.truncation + abs(best.jump) / 2 or not may_fall):": (
