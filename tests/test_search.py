@@ -307,6 +307,15 @@ class TestAtoms:
         ((region, i, error),) = explaining(prober, part.regions, known)
         assert (region, i) == (part.regions[0], 3) and error == pytest.approx(1.0)
 
+    @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+    def test_an_entry_is_told_in_any_unit(self, unit: float) -> None:
+        prober = Exact([np.zeros((4, 5))], [off((4, 5), 13, size=unit)])
+        part = prober.part()
+        known = part.compared(prober, [])
+        readings = Readings(known.rows, known.errors, np.full(3, 1e-4 * unit))
+        ((_, i, error),) = explaining(prober, part.regions, readings)
+        assert i == 13 and error == pytest.approx(unit)
+
     def test_a_single_entry_of_a_vector_is_no_pattern(self) -> None:
         prober = Exact([np.ones(6)], [1 + off(6, 2)])
         part = prober.part(range(4))
@@ -517,6 +526,12 @@ class TestDense:
         assert entries.asked == [(region, 2, 15) for region in through[:asked]]
         assert not dense.is_in_wrong_slice(entry)  # is asked once
         assert len(entries.asked) == asked
+
+    @pytest.mark.parametrize("shape", [(2, 6), (6, 2), (2, 2, 1)])
+    def test_two_rows_are_rows(self, shape: tuple[int, ...]) -> None:
+        dense, entries, prober = self.of(shape, (1, 2), (1, 2))
+        assert not dense.is_in_wrong_slice(prober.whole[0].entry_at(0))
+        assert len(entries.asked) == 2
 
     @pytest.mark.parametrize("shape", [(6,), (6, 1), (1, 6)])
     def test_a_vector_has_no_rows(self, shape: tuple[int, ...]) -> None:

@@ -276,6 +276,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "no two such floats are equal"
         ),
         "falls = k <= min(ladder.rungs)": "the next step is none of those that were taken",
+        "is_long = best is not None and best.step >= LONG * ladder.longest": (
+            "no step is at that very bound"
+        ),
         (
             "stalled |= not falls and best is not None and best.uncertainty >= GAIN * known"
         ): "no two such floats are equal",
