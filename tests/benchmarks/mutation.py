@@ -196,9 +196,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "core.view": {
         "if rows == 0:": "a vector is worked on as a single row, all at once: a cost",
-        "_UNKNOWN, _NOTHING, _CERTAIN, _NOT_FINITE = -2, -1, 99, 200": (
-            "a number for each letter, in the same order"
-        ),
     },
     "core.jumps": {
         "same = sum(abs(value - slope) < difference / 2 for value in local) > len(places) / 2": (
