@@ -195,6 +195,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 1))]": "likewise",
     },
     "core.view": {
+        "for low, high, starts in _pieces(columns, 2)": (
+            "how many entries are worked on at a time: a cost"
+        ),
         "if rows == 0:": "a vector is worked on as a single row, all at once: a cost",
     },
     "core.jumps": {
@@ -273,6 +276,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "no two such floats are equal"
         ),
         "falls = k <= min(ladder.rungs)": "the next step is none of those that were taken",
+        "if own <= MIXED * self.scale[region.block]:": "no float is at that very bound",
         "is_long = best is not None and best.step >= LONG * ladder.longest": (
             "no step is at that very bound"
         ),
@@ -297,6 +301,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "core.probing": {
         "continue": "nothing changes any more in the rounds that are left",
+        "budget = SEARCH if certificate.typical / 2 >= self.tol else LITTLE": (
+            "no float is at that very bound"
+        ),
+        ("if certificate.clean and self.warn <= relative_error < self.warn / PATIENT:"): "likewise",
+        ("if certificate.clean and self.warn < relative_error <= self.warn / PATIENT:"): "likewise",
         "rows += itertools.islice(self._rows, wanted + len(rows))": "more rows than are used",
         "if any(least < 2 * limit and limit < typical for limit in (self.tol, self.fail)):": (
             "no float is at that very bound"
