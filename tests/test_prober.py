@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,11 @@ class TestSteps:
         reading = r.prober.read(r.whole, 0, target=1e-9)
         assert (reading.value, reading.bar, reading.kink) == (0.0, math.inf, False)
         assert r.prober.first == 1e-3
+
+    def test_begin_next_where_an_estimate_is_best_if_it_says_anything(self) -> None:
+        for best, first in ((None, 0.5), (estimate(1.0, math.inf, 3.0), 0.5), (GOOD, 0.75)):
+            steps: Any = SimpleNamespace(best=lambda best=best: best)
+            assert Prober._learnt(steps, 4.0, 0.5) == first
 
     def test_of_float32_are_a_thousand_of_its_digits_at_least(self) -> None:
         r = Recorded(lambda x: np.sum(x.astype(float)), [1.0, 1.0], dtype=np.float32)
@@ -335,6 +341,9 @@ def ladder(
 
 def estimate(value: float, bar: float, step: float) -> Estimate:
     return Estimate(value, bar, 0.0, 0.0, 0.0, step, step / 4)
+
+
+GOOD = estimate(1.0, 0.1, 3.0)
 
 
 class TestNext:

@@ -267,6 +267,12 @@ class TestAtoms:
         products = np.array([[1.0, 0.0, 0.0, 2.0, 3.0], [9.0, 1.0, 2.0, -9.0, 0.0]])
         assert set(_closest(products, weighed)) == {0, 3, 4}  # the sharp reading decides
 
+    @pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
+    def test_a_multiple_may_be_of_any_size(self, size: float) -> None:
+        errors, bars = np.array([3.0, -2.0, 5.0]), np.full(3, 0.01)
+        found = Readings(range(3), errors, bars).explained_by(size * errors)
+        assert found == pytest.approx((1 / size, 1.5 * 0.01 * 10 / 38 / size))
+
     def test_one_mistake_is_often_made_in_all_in_all_matrices_or_in_the_rest(self) -> None:
         a, b, c, d = (Region.whole(i, s) for i, s in enumerate([(2, 3), (3,), (3, 2), ()]))
         assert list(_unions([a, b, c, d])) == [[a, b, c, d], [a, c], [b, d], [a], [b], [c], [d]]

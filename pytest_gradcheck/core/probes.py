@@ -192,8 +192,9 @@ class Prober:
     def _learnt(ladder: Ladder, longest: float, before: float) -> float:
         """Where the next ladder had best begin: at the longest step that was of use in this one."""
         best = ladder.best()
-        known = best is not None and math.isfinite(best.uncertainty)
-        return best.step / longest if best is not None and known else before
+        if best is None or not math.isfinite(best.uncertainty):
+            return before
+        return best.step / longest
 
     def _least(self, regions: Sequence[Region]) -> float:
         """The shortest step along these regions, as a part of the longest."""
