@@ -41,7 +41,7 @@ class Scripted(Exact):
         return Reading(reading.value, bar, bar / 2, i in self.kinks)
 
     def look_ahead(self, regions: Any, rows: Any, skip: Any = ()) -> None:
-        self.ahead = [*getattr(self, "ahead", []), list(rows)]
+        self.ahead = [*getattr(self, "ahead", []), (len(self.read_), list(rows))]
 
 
 def made(
@@ -152,7 +152,7 @@ class TestProbes:
         for factor, count in ((1.0, PROBES), (1.5, ROWS)):
             steps, prober = made([np.ones(9)], [factor * np.ones(9)])
             found = steps._probe(prober.whole, Found(), math.inf)
-            assert prober.ahead == [list(found.readings)[1:count]]
+            assert prober.ahead == [(1, list(found.readings)[1:count])]  # after the first
 
     @pytest.mark.parametrize("sharp", [0.29, 0.31, 0.8, 1e3])
     def test_are_more_where_the_bound_is_not_sharp(self, sharp: float) -> None:

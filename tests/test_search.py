@@ -627,8 +627,8 @@ class TestSearching:
 
     @pytest.mark.parametrize("size", [3, 4])
     def test_up_to_three_entries_that_may_be_the_one_are_measured(self, size: int) -> None:
-        search, prober = self.of([np.zeros(size)], [np.arange(size) + off(size, 1)])
-        prober.belief.gradient[0][:] = off(size, 1)
+        true = np.arange(5.0, 5 + size)
+        search, prober = self.of([true], [true + off(size, 1)])
         part = prober.part()
         for row in (1, 2):
             part.readings[row] = Reading(part.readings[row].value, 1e3)

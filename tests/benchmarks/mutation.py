@@ -124,6 +124,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ): "eleven or ten times, likewise",
     },
     "core.by_probe": {
+        "claimed, numeric = block.claimed_norm, -1.0 if block.vanishes else block.numeric_norm": (
+            "as small beside the claim as zero is"
+        ),
         "return any(error.value >= settings.tol for error in errors)": (
             "no float is at that very bound"
         ),
@@ -198,6 +201,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "for low, high, starts in _pieces(columns, 2)": (
             "how many entries are worked on at a time: a cost"
         ),
+        "unit = scale or 2.0": "by which nothing but zeros is divided",
         "if rows == 0:": "a vector is worked on as a single row, all at once: a cost",
     },
     "core.jumps": {
@@ -277,6 +281,14 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
         "falls = k <= min(ladder.rungs)": "the next step is none of those that were taken",
         "if own <= MIXED * self.scale[region.block]:": "no float is at that very bound",
+        (
+            "if 0 < abs(theta) <= found.step and not agrees_at(ladder, FIRST_STEP * abs(theta),"
+            " found):"
+        ): "no step is as long as that very entry",
+        (
+            "if bottom > ladder.lowest and SIGMAS * finest.sigma * RATIO / finest.step <= known"
+            " / 2:"
+        ): "no two such floats are equal",
         "is_long = best is not None and best.step >= LONG * ladder.longest": (
             "no step is at that very bound"
         ),
