@@ -124,6 +124,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ): "eleven or ten times, likewise",
     },
     "core.by_probe": {
+        "unlocated = max(left, default= -1.0) / (2 * math.sqrt(len(moved.parameters)))": (
+            "of nothing is told as little as of zero"
+        ),
         "claimed, numeric = block.claimed_norm, -1.0 if block.vanishes else block.numeric_norm": (
             "as small beside the claim as zero is"
         ),
