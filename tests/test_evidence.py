@@ -544,6 +544,8 @@ class TestProbed:
         block = self.of({0: (1.1, 0.5), 1: (2.5, 0.1), 2: (3.3, 0.5), 3: (4.2, 0.1)})
         assert [one.index for one in block.worst(4)] == [1, 3, 2, 0]
         assert [one.index for one in block.some(2)] == [1, 3]
+        further_off = self.of({0: (1.6, 0.5), 1: (2.3, 0.01)})
+        assert [one.index for one in further_off.worst(2)] == [1, 0]
         assert [one.index for one in block.wrong(1e-2, 0.3)] == []
         assert [one.index for one in self.of({1: (2.5, 0.01)}).wrong(1e-2, 0.3)] == [1]
 
@@ -632,6 +634,11 @@ class TestProbed:
         small = Probed(Parameter("W", np.ones(2)), claim, claim, 1.0, 0.0, most=most)
         small.cancel()
         assert small.most == pytest.approx(0.5)
+
+    def test_of_one_without_entries_nothing_is_known(self) -> None:
+        none = np.zeros(0)
+        whole = Probed(Parameter("W", none), none, none, 1.0, 1e-9, most=0.0).as_measured()
+        assert whole.uncertainty.size == whole.claim_rounding.size == 0
 
     @pytest.mark.parametrize("size", [1, 100])
     def test_entries_are_known_as_well_as_the_bound_on_all_says(self, size: int) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_gradcheck.core import probes
 from pytest_gradcheck.core.belief import Belief
+from pytest_gradcheck.core.differences import Derivative
 from pytest_gradcheck.core.direction import Direction
 from pytest_gradcheck.core.ladder import Estimate, Ladder, Rung
 from pytest_gradcheck.core.loss import Loss
@@ -442,6 +444,22 @@ class TestMeasure:
         found = _measure(steps, 1e-15, math.inf, far=False)
         assert max(steps.rungs) < steps.highest
         assert abs(found.value - 1) <= found.uncertainty
+
+    @pytest.mark.parametrize(("gain", "longest"), [(0.79, 3), (0.81, 1)])
+    def test_and_as_long_as_each_takes_a_fifth_of_the_error_bar_away(
+        self, gain: float, longest: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Scripted(Ladder):
+            def best(self) -> Estimate:  # rests on the longest step
+                k = max(self.rungs)
+                return estimate(1.0, gain**k, 4.0**k)
+
+        steps = Scripted(
+            lambda h: (h, h, h, -h), 0.0, 1.0, noise=1e9, scale=4.0**3 / 2, finest=1e-9
+        )
+        monkeypatch.setattr(probes, "verdict", lambda *_: Derivative.smooth(1.0, 0.5, 0.0, 1.0))
+        _measure(steps, 1e-9, math.inf, far=False)
+        assert list(steps.rungs) == [0, -1, *range(1, longest + 1)]
 
     @pytest.mark.parametrize("far", [True, False])
     def test_steps_among_many_kinks_are_passed_over_once(self, far: bool) -> None:

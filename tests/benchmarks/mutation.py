@@ -310,9 +310,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "typical = 4 * min(self.most, 1e+300) / math.sqrt(max(self.claimed.size, 1))": (
             "the same number"
         ),
-        "typical = self.claimed_norm / math.sqrt(max(self.claimed.size, 0))": (
-            "an empty parameter has no entry whose rounding is asked for"
-        ),
     },
     "core.probing": {
         "continue": "nothing changes any more in the rounds that are left",
