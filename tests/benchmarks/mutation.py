@@ -277,7 +277,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "core.probes": {
         "self._last = Direction(seed, 1, (), ())": "no direction that is asked for has no regions",
-        "self._last = Direction(seed, - 1, (), ())": "the same",
         "self._last = Direction(seed, -1, (), ())": "the same",
         "if found.kink and abs(found.left - found.right) < rounding:": (
             "no two such floats are equal"
@@ -306,7 +305,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "core.probed": {
         "numeric: float = -1.0": "no norm is below that of what is believed",
-        "numeric: float = - 1.0": "the same",
         "typical = 4 * min(self.most, 1e+300) / math.sqrt(max(self.claimed.size, 1))": (
             "the same number"
         ),
@@ -353,8 +351,8 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.weights": {
-        "for _ in range(59):": "a bracket has long been halved to two neighbouring floats",
-        "for _ in range(61):": "the same",
+        "for _ in range( 59):": "a bracket has long been halved to two neighbouring floats",
+        "for _ in range( 61):": "the same",
         "words: NDArray[np.uint64] = source.random_raw(-(-size // 3))": (
             "more is drawn than is used: a cost"
         ),
