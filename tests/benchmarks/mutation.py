@@ -82,6 +82,9 @@ ANYWHERE = {
 """Parts of lines that change nothing in whatever module they are, and why."""
 EXPLAINED: dict[str, dict[str, str]] = {
     "core.atoms": {
+        "return np.argpartition(values, ~count)[-count:]": (
+            "those beyond the next largest are the same"
+        ),
         "if len(values) < count:": "the largest three of three are all of them, in any order",
         "whole = {r: axes[ -1].sum(axis=1) for r, axes in sums.items()}": (
             "the sum over all axes, whichever is the last"
@@ -328,6 +331,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.region": {
+        "order = sorted(range(len(lengths)), key=lambda axis: ~lengths[axis])": "the same order",
         "PIECE = 1 << 15": "how many entries are worked on at a time: a cost",
         "PIECE = 1 << 17": "the same",
         "PIECE = 2 << 16": "the same",
