@@ -35,8 +35,8 @@ from pytest_gradcheck.core.measured import (
 )
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.probed import Probed, Slopes
-from pytest_gradcheck.core.region import Region
-from pytest_gradcheck.core.view import View, views_of
+from pytest_gradcheck.core.region import PIECE, Region
+from pytest_gradcheck.core.view import View, _as_matrix, _bounds, _pieces, views_of
 from pytest_gradcheck.core.weights import UNIT, draw
 from pytest_gradcheck.settings import merge
 
@@ -427,6 +427,81 @@ class TestPicture:
         beyond.climbed[:] = True  # its measurement counts from now on
         assert self.of(beyond).cells == (letter(1.4).upper() + ".",)
 
+    @pytest.mark.parametrize("length", [1, 5, 48, 49, 100, 1000])
+    def test_ranges_cover_a_length_once_and_are_about_equal(self, length: int) -> None:
+        found = _bounds(length, 48)
+        assert len(found) == min(length, 48)
+        assert [i for low, high in found for i in range(low, high)] == list(range(length))
+        lengths = {high - low for low, high in found}
+        assert max(lengths) - min(lengths) <= 1
+
+    @pytest.mark.parametrize("width", [1, 7, PIECE // 20, PIECE, 2 * PIECE])
+    def test_ranges_are_put_together_to_pieces(self, width: int) -> None:
+        bounds = _bounds(100, 48)
+        found = list(_pieces(bounds, width))
+        starts = [low + start for low, _, group in found for start in group]
+        assert starts == [low for low, _ in bounds]
+        assert [low for low, _, _ in found] == [0, *(high for _, high, _ in found[:-1])]
+        assert found[-1][1] == 100
+        assert all(group[0] == 0 for _, _, group in found)
+        # of two or three rows each
+        assert len(found) == math.ceil(48 / max(1, PIECE // (2 * width)))
+
+    def test_a_matrix_has_further_axes_side_by_side(self) -> None:
+        shapes = [(), (7,), (3, 4), (3, 1), (2, 3, 4)]
+        assert [_as_matrix(s) for s in shapes] == [(1, 1), (1, 7), (3, 4), (3, 1), (2, 12)]
+
+    def test_points_have_three_digits_and_the_wrong_ones_come_first(self) -> None:
+        block = measured([8.0, 2.0, 1.0], [8.0, 3.0, 6.0], [0.1, 0.1, 6.0])
+        view = self.of(block)
+        assert (view.scale, view.wrong) == (8.0, 1)
+        assert view.points[0] == (0.25, 0.375)
+        assert set(view.points[1:]) == {(1.0, 1.0), (0.125, 0.75)}
+        thirds = self.of(measured([1.0, 3.0], [1.0, 3.0], 0.1))
+        assert set(thirds.points) == {(0.333, 0.333), (1.0, 1.0)}
+        nothing = self.of(measured([0.0], [0.0], 0.1))
+        assert (nothing.scale, nothing.points) == (0.0, ((0.0, 0.0),))
+        partly = self.of(measured([math.nan, 2.0], [1.0, 2.0], 0.1))
+        assert partly.points == ((1.0, 1.0),)
+        measured_larger = self.of(measured([1.0], [-4.0], 0.1))
+        assert measured_larger.points == ((0.25, -1.0),)
+
+    def test_an_error_of_the_very_size_of_its_bar_is_within_it(self) -> None:
+        assert self.of(measured([1.0, 1.0], [0.5, 0.5], [0.5, 0.25])).cells[0][0].islower()
+        assert self.of(measured([1.0, 1.0], [0.5, 0.5], [0.5, 0.25])).cells[0][1].isupper()
+
+    @pytest.mark.parametrize(
+        ("shape", "wrong", "cells"),
+        [
+            ((100, 30), False, (24, 24)),
+            ((100, 30), True, (48, 30)),
+            ((500,), False, (1, 96)),
+            ((500,), True, (1, 192)),
+            ((1,), False, (1, 1)),
+        ],
+    )
+    def test_of_what_is_alike_all_cells_are(
+        self, shape: tuple[int, ...], wrong: bool, cells: tuple[int, int]
+    ) -> None:
+        claim = np.ones(math.prod(shape))
+        for least, letter_ in ((0.0, "."), (0.5, "?")):
+            block = Probed(Parameter("W", np.ones(shape)), claim, claim, 1.0, 0.0, least=least)
+            (view,) = views_of([block], [wrong])
+            assert view.cells == (letter_ * cells[1],) * cells[0]
+            assert (view.scale, view.points, view.wrong) == (0.0, (), 0)
+
+    def test_of_entries_measured_by_themselves_so_many_are_points(self) -> None:
+        claim = np.arange(1.0, 101.0)
+        entries = {
+            i: Derivative.smooth(claim[i] - 0.5 * (i < 3), 0.1, 0.1, 1e-3) for i in range(100)
+        }
+        corrected = np.array([entries[i].value for i in range(100)])
+        block = Probed(Parameter("W", np.ones(100)), claim, corrected, 1.0, 0.0, entries=entries)
+        for wrong, count in ((True, 64), (False, 24)):
+            (view,) = views_of([block], [wrong])
+            assert len(view.points) == count and view.wrong == 3
+            assert view.scale <= 100
+
     def test_right_parameters_are_smaller(self) -> None:
         claim = np.ones((100, 100))
         view = self.of(measured(claim, claim + 1e-9, 1e-8), wrong=False)
@@ -469,6 +544,8 @@ class TestProbed:
         block = self.of({0: (1.1, 0.5), 1: (2.5, 0.1), 2: (3.3, 0.5), 3: (4.2, 0.1)})
         assert [one.index for one in block.worst(4)] == [1, 3, 2, 0]
         assert [one.index for one in block.some(2)] == [1, 3]
+        further_off = self.of({0: (1.6, 0.5), 1: (2.3, 0.01)})
+        assert [one.index for one in further_off.worst(2)] == [1, 0]
         assert [one.index for one in block.wrong(1e-2, 0.3)] == []
         assert [one.index for one in self.of({1: (2.5, 0.01)}).wrong(1e-2, 0.3)] == [1]
 
@@ -481,6 +558,51 @@ class TestProbed:
         assert most == pytest.approx(math.hypot(known + 0.1, 0.3))
         assert self.of({}, most=0.0).error_limits() == (0, 0, 0)
         assert self.of({}, least=0.4, error=0.5, most=0.1).error_limits() == (0.4, 0.5, 0.4)
+
+    def test_of_entries_outside_a_range_nothing_is_said(self) -> None:
+        block = self.of({1: (2.5, 0.1)})
+        for where in (slice(0, 1), slice(2, 4)):
+            error, bar = block.errors(where)
+            assert not error.any() and not bar.any()
+        error, bar = block.errors(slice(0, 2))
+        assert (error.tolist(), bar.tolist()) == ([0.0, 0.5], [0.0, 0.1])
+
+    def test_norms_are_those_of_the_claim_until_it_is_corrected(self) -> None:
+        claim = np.array([0.3, 0.4])
+        right = Probed(Parameter("W", np.ones(2)), claim, claim, 1.0, 0.0)
+        assert right.untouched and right.uniform and right.is_finite
+        assert right.numeric_norm == right.reference_norm == pytest.approx(0.5)
+        assert right.scale == pytest.approx(1.0) and right.coarsest == math.inf
+        assert not (right.negligible or right.undecided or right.told or right.vanishes)
+        assert right.first_not_finite() is None
+        wrong = Probed(Parameter("W", np.ones(2)), claim, np.array([0.0, 0.1]), 1.0, 0.0)
+        assert not wrong.untouched and not wrong.uniform
+        assert wrong.numeric_norm == pytest.approx(0.1) and wrong.scale == pytest.approx(0.6)
+        wrong.numeric = 0.2  # of what is wrong throughout
+        assert wrong.reference_norm == pytest.approx(0.2)
+        nan = np.array([math.nan])
+        unknown = Probed(Parameter("W", np.ones(1)), nan, nan, 1.0, 0.0)
+        assert not unknown.is_finite and not unknown.uniform
+        assert not self.of({1: (2.5, 0.1)}).uniform
+
+    def test_kinks_are_those_of_entries_in_order(self) -> None:
+        block = self.of(dict.fromkeys((3, 0, 2), (2.0, 0.1)))
+        for i in (3, 2):
+            block.entries[i] = Derivative(2.0, 0.1, 0.0, 1.5, 2.5)
+        assert block.kinked.tolist() == [2, 3] and block.kinked.dtype == np.intp
+        assert self.of({}).kinked.tolist() == []
+        # of a kink every slope between the two may be claimed
+        assert [one.numeric for one in sorted(block.worst(3), key=lambda s: s.index)] == [
+            2,
+            2.5,
+            2.5,
+        ]
+
+    def test_where_it_is_told_no_entry_is_told_by_itself(self) -> None:
+        block = self.of({1: (2.5, 0.01)})
+        assert block.wrong(1e-2, 0.3)
+        block.told = True
+        assert not block.wrong(1e-2, 0.3) and block.worst(1)
 
     def test_errors_are_unknown_where_they_are_not_told_apart(self) -> None:
         error, bar = self.of({1: (2.5, 0.1)}).errors(slice(1, 3))
@@ -508,6 +630,15 @@ class TestProbed:
         wide = self.of({}, most=40.0)
         wide.cancel()
         assert wide.error_limits()[2] == 40.0
+        claim = np.array([0.3, 0.4])
+        small = Probed(Parameter("W", np.ones(2)), claim, claim, 1.0, 0.0, most=most)
+        small.cancel()
+        assert small.most == pytest.approx(0.5)
+
+    def test_of_one_without_entries_nothing_is_known(self) -> None:
+        none = np.zeros(0)
+        whole = Probed(Parameter("W", none), none, none, 1.0, 1e-9, most=0.0).as_measured()
+        assert whole.uncertainty.size == whole.claim_rounding.size == 0
 
     @pytest.mark.parametrize("size", [1, 100])
     def test_entries_are_known_as_well_as_the_bound_on_all_says(self, size: int) -> None:
@@ -516,6 +647,8 @@ class TestProbed:
         whole = block.as_measured()
         assert np.array_equal(whole.numeric, claim + 1.0)
         assert np.allclose(whole.claim_rounding, 1e-9 * (OWN + COMMON))
+        # four deviations of entries that have an equal part in the bound
+        assert whole.uncertainty == pytest.approx(4 * 0.5 / math.sqrt(size))
         assert 0.5 <= norm_bound(np.zeros(size), whole.uncertainty) <= 2.5
         block.most = math.inf
         assert np.all(np.isfinite(block.as_measured().uncertainty))

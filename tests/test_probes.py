@@ -1055,6 +1055,14 @@ class TestFound:
         assert [where for _, where, _ in some] == [("A",), ("C",)]
         assert "all of its 12 entries are" in self.told(complete=[self.whole[1]])[0][2]
 
+    def test_what_is_not_wrong_throughout_is_told_beside_those_that_are(self):
+        sampled = [self.throughout(self.whole[i], 6, 6) for i in (0, 2)]
+        some, row = self.throughout(self.whole[1], 1, 2), self.whole[2].narrowed(0, 1, 2)
+        found = self.told(throughout=[*sampled, some], complete=[row])
+        assert [where for _, where, _ in found] == [("A", "C"), ("B",), ("C",)]
+        assert found[1][2].startswith("all of B: wrong in some entries")
+        assert found[2][2] == "C[1, :]: wrong throughout, all of its 3 entries are"
+
     def test_rows_that_are_wrong_alike_are_told_together(self):
         rows = [self.whole[1].narrowed(0, i, i + 1) for i in (3, 0)]
         found = Found(throughout=[self.throughout(row, 6, 6) for row in rows])
@@ -1083,6 +1091,21 @@ class TestFound:
         assert finding.where == ("A", "B")
         assert finding.evidence["constant"] == constant and finding.evidence["of"] == of
         assert found.whole == list(self.whole[:2]) and not found.dense and found.count == 1
+
+    @pytest.mark.parametrize(
+        ("off", "uncertainty", "what"),
+        [
+            (0.9e-3, 1e-3, "a gradient is claimed where the measured one is zero (± 1e-03 of it)"),
+            (1e-3, 1e-3, "the claimed gradient is 1000 times the measured one"),
+            (0.9e-6, 1e-7, "a gradient is claimed where the measured one is zero"),
+            (-0.9e-6, 1e-6, "a gradient is claimed where the measured one is zero"),
+            (2e-6, 1e-7, "the claimed gradient is 500000 times the measured one"),
+        ],
+    )
+    def test_of_a_gradient_that_is_zero_as_far_as_is_known(self, off, uncertainty, what):
+        found = Found(patterns=[Pattern(self.whole[:1], "gradient", 1 - off, uncertainty)])
+        (finding,) = found.findings(self.parameters)
+        assert finding.message == f"all of A: in every entry {what}"
 
     def test_what_was_left(self):
         left = [self.whole[2], self.whole[0].narrowed(1, 0, 1), self.whole[2].narrowed(0, 0, 1)]

@@ -58,10 +58,9 @@ class Belief:
     def doubt(self, regions: Sequence[Region]) -> float:
         """By how much a reading over some regions may be off for the corrections made there."""
         doubts = (
-            doubt * math.sqrt(common / where.size)
+            doubt * math.sqrt(region.in_common(where) / where.size)
             for where, doubt in self._doubts
             for region in regions
-            if (common := region.in_common(where))
         )
         return math.hypot(*doubts)
 

@@ -88,8 +88,10 @@ def _beyond_tol(probing: Probing, settings: Settings) -> list[Finding]:
             return any(error.value > settings.tol for error in errors)
         if finding.name != "wrong-region" or any(error.low > settings.tol for error in errors):
             return True
-        c = finding.evidence.get("constant", 0.0)  # claimed / measured is 1 / (1 - c)
-        return finding.evidence.get("of") == "gradient" and abs(c) > settings.fail * abs(2 - c)
+        if finding.evidence.get("of") != "gradient":
+            return False
+        c = finding.evidence["constant"]  # claimed / measured is 1 / (1 - c)
+        return bool(abs(c) > settings.fail * abs(2 - c))
 
     found = [finding for finding in probing.findings if matters(finding)]
     told = {name for finding in found if finding.name == "wrong-region" for name in finding.where}

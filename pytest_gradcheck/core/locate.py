@@ -179,17 +179,18 @@ class Search:
                 return []
             part = replace(part, sparse=True)
         axes = region.axes()
-        for axis in axes[:1] if part.sparse else axes:
-            first, second = region.halves(axis)
-            halves = self._first_row(part, (first,), (second,))
-            dirty = [self.is_dirty(half) for half in halves]
-            if not all(dirty):
-                return self._kept(part, halves, dirty)
-        if not part.sparse and region.size <= SMALL:
-            self.dense.measure_wholly(region)
-            return []
-        if not part.sparse and self.dense.is_throughout(part):
-            return []
+        if not part.sparse:
+            for axis in axes:
+                first, second = region.halves(axis)
+                halves = self._first_row(part, (first,), (second,))
+                dirty = [self.is_dirty(half) for half in halves]
+                if not all(dirty):
+                    return self._kept(part, halves, dirty)
+            if region.size <= SMALL:
+                self.dense.measure_wholly(region)
+                return []
+            if self.dense.is_throughout(part):
+                return []
         first, second = region.halves(axes[0])
         return self._halved(replace(part, sparse=True), (first,), (second,))
 

@@ -140,7 +140,8 @@ class Probed:
         """Take the claim for a zero whose rounding is all that it holds."""
         self.negligible, self.corrected, self.slopes = True, self.claimed, None
         self.least, self.error = 0.0, self.claimed_norm
-        self.most = max(self.most if math.isfinite(self.most) else 0.0, self.claimed_norm)
+        norm = self.claimed_norm
+        self.most = max(self.most, norm) if math.isfinite(self.most) else norm
         self.entries.clear()
 
     def first_not_finite(self) -> tuple[int, float, int] | None:

@@ -107,7 +107,7 @@ class Prober:
         self.parameters, self.loss, self.base = parameters, loss, base
         self.noise, self.workers = 0.0, workers
         self._ahead: dict[Direction, dict[float, float]] = {}
-        self._last = Direction(seed, -1, (), ())
+        self._last = Direction(seed, 0, (), ())
         self._away: tuple[Region, ...] = ()
         self._back: Callable[[], None]
         self.origin, self.belief = origin, belief
@@ -208,8 +208,9 @@ class Prober:
     def _learnt(ladder: Ladder, longest: float, before: float) -> float:
         """Where the next ladder had best begin: at the longest step that was of use in this one."""
         best = ladder.best()
-        known = best is not None and math.isfinite(best.uncertainty)
-        return best.step / longest if best is not None and known else before
+        if best is None or not math.isfinite(best.uncertainty):
+            return before
+        return best.step / longest
 
     def _least(self, regions: Sequence[Region]) -> float:
         """The shortest step along these regions, as a part of the longest."""
@@ -324,10 +325,10 @@ def _measure(ladder: Ladder, target: float, enough: float, *, far: bool) -> Deri
 
 def _next(ladder: Ladder, best: Estimate | None, stalled: bool) -> int | None:
     """The next shorter step unless its rounding forbids, or the next longer one that may help."""
-    bottom, known = min(ladder.rungs, default=0), math.inf if best is None else best.uncertainty
-    finest = ladder.rungs.get(bottom)
-    if finest is None:
+    if not ladder.rungs:
         return None
+    bottom, known = min(ladder.rungs), math.inf if best is None else best.uncertainty
+    finest = ladder.rungs[bottom]
     if bottom > ladder.lowest and SIGMAS * finest.sigma * RATIO / finest.step < known / 2:
         return bottom - 1
     if best is None or stalled:

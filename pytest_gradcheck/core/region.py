@@ -109,7 +109,7 @@ class Region:
 
 def pieces(array: NDArray[Any]) -> Iterator[Any]:
     """Indices that cut an array along its first axis into pieces of about `PIECE` entries."""
-    if array.ndim == 0 or array.size <= PIECE:
+    if array.size <= PIECE:
         yield ...
         return
     rows = max(1, PIECE * len(array) // array.size)

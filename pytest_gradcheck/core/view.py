@@ -30,7 +30,11 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 FIRST, PER_DECADE = -12, 2
 """What they mean: a is a relative error of 1e-12 or less, y of 1, z of more, two to a decade."""
 NOTHING, UNKNOWN, NOT_FINITE = ".", "?", "!"
-_UNKNOWN, _NOTHING, _CERTAIN, _NOT_FINITE = -2, -1, 100, 200
+_SHOWN = f"{UNKNOWN}{NOTHING}{LETTERS}{LETTERS.upper()}{NOT_FINITE}"
+_UNKNOWN, _NOTHING, _WITHIN, _CERTAIN, _NOT_FINITE = map(
+    _SHOWN.index, (UNKNOWN, NOTHING, LETTERS, LETTERS.upper(), NOT_FINITE)
+)
+"""Levels: where each of them is, from the least that there is to see to the most."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def _cells(block: Evidence, matrix: tuple[int, int], most: int) -> tuple[str, ..
 
 def _pieces(bounds: Sequence[tuple[int, int]], width: int) -> Iterator[tuple[int, int, list[int]]]:
     """Ranges put together to about `PIECE` entries, with where each of them starts in it."""
-    most = max(1, PIECE // max(1, width * (bounds[0][1] - bounds[0][0])))
+    most = max(1, PIECE // (width * bounds[0][1]))  # the first one begins at 0
     for i in range(0, len(bounds), most):
         group = bounds[i : i + most]
         low = group[0][0]
@@ -121,23 +125,14 @@ def _levels(block: Evidence, low: int, high: int, typical: float) -> NDArray[np.
     with np.errstate(all="ignore"):  # errors of 0, typical ones of 0
         decades = np.log10(error / typical) - FIRST
     level = np.clip(np.nan_to_num(np.round(PER_DECADE * decades)), 0, len(LETTERS) - 1)
-    level = np.where(error > bar, level + _CERTAIN, level)
+    level += np.where(error > bar, _CERTAIN, _WITHIN)
     level = np.where(error == 0, _NOTHING, level)
     level = np.where(np.isnan(bar), _UNKNOWN, level)
     return np.where(np.isfinite(error), level, _NOT_FINITE).astype(np.int16)
 
 
 def _written(levels: Iterable[int]) -> str:
-    return "".join(_LETTER[int(level)] for level in levels)
-
-
-_LETTER = {
-    _UNKNOWN: UNKNOWN,
-    _NOTHING: NOTHING,
-    _NOT_FINITE: NOT_FINITE,
-    **dict(enumerate(LETTERS)),
-    **dict(enumerate(LETTERS.upper(), _CERTAIN)),
-}
+    return "".join(_SHOWN[int(level)] for level in levels)
 
 
 def _bounds(length: int, most: int) -> list[tuple[int, int]]:

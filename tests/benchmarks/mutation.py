@@ -61,7 +61,8 @@ FILES = [
         "averaging",
         "accepted_forms",
     ),
-    *("probes", "batch", "metamorphic", "errors", "safety", "real_objects", "functions"),
+    *("probes", "search", "prober", "probing", "by_probe"),
+    *("batch", "metamorphic", "errors", "safety", "real_objects", "functions"),
     *("adapters_with_mistakes", "progress", "result", "report", "findings_shown", "points"),
     *("causes", "health", "first_mistakes", "options_of_peers", "settings", "plugin"),
     *("command_line", "study", "pictures"),
@@ -81,6 +82,16 @@ ANYWHERE = {
 """Parts of lines that change nothing in whatever module they are, and why."""
 EXPLAINED: dict[str, dict[str, str]] = {
     "core.atoms": {
+        "return np.argpartition(values, ~count)[-count:]": (
+            "those beyond the next largest are the same"
+        ),
+        "if len(values) < count:": "the largest three of three are all of them, in any order",
+        "whole = {r: axes[ -1].sum(axis=1) for r, axes in sums.items()}": (
+            "the sum over all axes, whichever is the last"
+        ),
+        "cosine = np.abs(y @ scaled) / np.where(length >= 0, length, np.inf)": (
+            "all weights of an entry are zero once in 2^48 entries"
+        ),
         "return np.argpartition(values, -count)[not count:]": (
             "all are looked at, not the largest alone: a cost"
         ),
@@ -115,10 +126,20 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "off = np.abs(together - alone) > apart * np.max(np.abs(alone)) + 11 * self.jitter"
         ): "eleven or ten times, likewise",
     },
-    "core.belief": {
-        "DOUBT = 1.0": "doubt of a correction, a thousandth of what is searched for then",
-    },
     "core.by_probe": {
+        "unlocated = max(left, default= -1.0) / (2 * math.sqrt(len(moved.parameters)))": (
+            "of nothing is told as little as of zero"
+        ),
+        "claimed, numeric = block.claimed_norm, -1.0 if block.vanishes else block.numeric_norm": (
+            "as small beside the claim as zero is"
+        ),
+        "return any(error.value >= settings.tol for error in errors)": (
+            "no float is at that very bound"
+        ),
+        (
+            'if finding.name != "wrong-region" or any(error.low >= settings.tol for error in'
+            " errors):"
+        ): "likewise",
         "TYPICAL = 31": "about how many evaluations workers would share: a cost",
     },
     "core.climbing": {
@@ -183,12 +204,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 1))]": "likewise",
     },
     "core.view": {
-        "_UNKNOWN, _NOTHING, _CERTAIN, _NOT_FINITE = -2, -1, 99, 200": (
-            "a number for each letter, in the same order"
-        ),
-        "most = max(1, PIECE // max(1, width * (bounds[0][ 0] - bounds[0][0])))": (
+        "for low, high, starts in _pieces(columns, 2)": (
             "how many entries are worked on at a time: a cost"
         ),
+        "unit = scale or 2.0": "by which nothing but zeros is divided",
+        "if rows == 0:": "a vector is worked on as a single row, all at once: a cost",
     },
     "core.jumps": {
         "same = sum(abs(value - slope) < difference / 2 for value in local) > len(places) / 2": (
@@ -227,6 +247,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
     "core.locate": {
         "shown = abs(expected) >= measured.uncertainty": "no two such floats are equal",
+        "if not shown or off >= measured.uncertainty + RELATIVE * abs(expected):": "likewise",
         "MOST_ROWS = 7": "rows read before a part is halved, one less: a cost",
         "MOST_ROWS = 9": "the same, one more",
         "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
@@ -258,20 +279,62 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
     },
     "core.probes": {
+        "self._last = Direction(seed, 1, (), ())": "no direction that is asked for has no regions",
+        "self._last = Direction(seed, -1, (), ())": "the same",
+        "if found.kink and abs(found.left - found.right) < rounding:": (
+            "no two such floats are equal"
+        ),
+        "falls = k <= min(ladder.rungs)": "the next step is none of those that were taken",
+        "if own <= MIXED * self.scale[region.block]:": "no float is at that very bound",
+        (
+            "if 0 < abs(theta) <= found.step and not agrees_at(ladder, FIRST_STEP * abs(theta),"
+            " found):"
+        ): "no step is as long as that very entry",
+        (
+            "if bottom > ladder.lowest and SIGMAS * finest.sigma * RATIO / finest.step <= known"
+            " / 2:"
+        ): "no two such floats are equal",
+        "is_long = best is not None and best.step >= LONG * ladder.longest": (
+            "no step is at that very bound"
+        ),
+        (
+            "stalled |= not falls and best is not None and best.uncertainty >= GAIN * known"
+        ): "no two such floats are equal",
+        "drowned = found.noise > DROWNED * found.uncertainty >= DROWNED * enough": (
+            "no two such floats are equal"
+        ),
+        "drowned = found.noise >= DROWNED * found.uncertainty > DROWNED * enough": "likewise",
         "RUNGS = 13": "one step more along a direction where twelve were not enough: a cost",
     },
     "core.probed": {
+        "numeric: float = -1.0": "no norm is below that of what is believed",
         "typical = 4 * min(self.most, 1e+300) / math.sqrt(max(self.claimed.size, 1))": (
             "the same number"
         ),
-        "typical = self.claimed_norm / math.sqrt(max(self.claimed.size, 0))": (
-            "an empty parameter has no entry whose rounding is asked for"
-        ),
     },
     "core.probing": {
+        "continue": "nothing changes any more in the rounds that are left",
+        "budget = SEARCH if certificate.typical / 2 >= self.tol else LITTLE": (
+            "no float is at that very bound"
+        ),
+        ("if certificate.clean and self.warn <= relative_error < self.warn / PATIENT:"): "likewise",
+        ("if certificate.clean and self.warn < relative_error <= self.warn / PATIENT:"): "likewise",
+        "rows += itertools.islice(self._rows, wanted + len(rows))": "more rows than are used",
+        "if any(least < 2 * limit and limit < typical for limit in (self.tol, self.fail)):": (
+            "no float is at that very bound"
+        ),
+        "if any(least <= 2 * limit and limit <= typical for limit in (self.tol, self.fail)):": (
+            "likewise"
+        ),
         "if groups and (reach >= ample or reach > APART * self.prober.reach(groups[-1][0])):": (
             "no float is at that very bound"
         ),
+    },
+    "core.region": {
+        "order = sorted(range(len(lengths)), key=lambda axis: ~lengths[axis])": "the same order",
+        "PIECE = 1 << 15": "how many entries are worked on at a time: a cost",
+        "PIECE = 1 << 17": "the same",
+        "PIECE = 2 << 16": "the same",
     },
     "core.rungs": {
         "if may_rise and (best.noise >= best.truncation + abs(best.jump) / 2 or not may_fall):": (
@@ -292,12 +355,16 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.weights": {
-        "for _ in range(59):": "a bracket has long been halved to two neighbouring floats",
-        "for _ in range(61):": "the same",
+        "for _ in range( 59):": "a bracket has long been halved to two neighbouring floats",
+        "for _ in range( 61):": "the same",
         "words: NDArray[np.uint64] = source.random_raw(-(-size // 3))": (
             "more is drawn than is used: a cost"
         ),
+        "words: NDArray[np.uint64] = source.random_raw(-(-size * 4))": "the same",
         "low, high = float(count), 2 * count - 3 * log_risk": "the bracket still holds the root",
+        "low, high = float(count), 2 * count - 5 * log_risk": "the same",
+        "low, high = float(count), 1 * count - 4 * log_risk": "the same",
+        "low, high = float(count), 3 * count - 4 * log_risk": "the same",
     },
 }
 """Survivors that were looked at, by module and changed line, and why no test is to see them."""
@@ -306,7 +373,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
 def reason(module: str, line: str) -> str | None:
     """Why a survivor is equal in effect, if it is."""
     anywhere = (why for part, why in ANYWHERE.items() if part in line)
-    if line == "/,":
+    if line == "/," or " /, " in line:
         return "callers name these arguments"
     return EXPLAINED.get(module, {}).get(line) or next(anywhere, None)
 
