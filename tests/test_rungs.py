@@ -12,11 +12,14 @@ import pytest
 from pytest_gradcheck.core import rungs
 from pytest_gradcheck.core.climbing import Climbing
 from pytest_gradcheck.core.differences import Derivative
+from pytest_gradcheck.core.directions import Bound
 from pytest_gradcheck.core.goals import Goals
 from pytest_gradcheck.core.ladder import SIGMAS, Estimate, Ladder
 from pytest_gradcheck.core.loss import Loss
+from pytest_gradcheck.core.measure import Measurement
 from pytest_gradcheck.core.measured import Measured
 from pytest_gradcheck.core.parameters import Parameter
+from pytest_gradcheck.core.problem import Problem
 from pytest_gradcheck.core.rungs import climb
 
 NOISE = 1e-3
@@ -346,3 +349,327 @@ class TestClimbing:
         climbing.note(block, 0, 1, climb, Derivative.smooth(2.0, 0.1, 0.1, 1e-7))
         assert not climbing.kinked and not block.kinks.any()
         assert (block.numeric[1], block.uncertainty[1]) == (2.0, 0.1)
+
+
+class TestMeasurement:
+    """From the first step of every entry to the ladders of those that it leaves open."""
+
+    @staticmethod
+    def of(
+        loss: Callable[[np.ndarray], float],
+        claim: Any,
+        theta: Any,
+        *,
+        noise: float | None = None,
+        **options: Any,
+    ) -> Measurement:
+        parameter = Parameter("x", np.array(theta, float))
+        claims = [np.array(claim, float)]
+        problem = Problem([parameter], lambda: loss(parameter.array), lambda: claims)
+        counted = Loss(problem.loss)
+        given = {
+            "rounding": [0.0],
+            "jitter": 0.0,
+            "eps": 1e-7,
+            "tol": 1e-6,
+            "warn": 1e-4,
+            "limit": None,
+            "rng": np.random.default_rng(0),
+        } | options
+        made = Measurement(problem, counted, claims, base=counted(), **given)
+        if noise is not None:
+            made.noise = made.ladders.noise = noise
+            made.blocks = [made._first_step(parameter, claims[0], given["rounding"][0])]
+            made._first_bars = made._first_bars[1:]
+        return made
+
+    def first(self, loss: Any, claim: Any, theta: Any, **options: Any) -> Measured:
+        return self.of(loss, claim, theta, **options).blocks[0]
+
+    @staticmethod
+    def total(x: np.ndarray) -> float:
+        return float(np.sum(x)) - x.size
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_a_first_step_settles_what_noise_explains(self, sign: int) -> None:
+        bar = SIGMAS * math.sqrt(2) * 1e-8 / 2e-7
+        for part, settled in ((0.99, True), (1.01, False)):
+            claim = [1 + sign * part * bar]
+            block = self.first(self.total, claim, [1.0], noise=1e-8)
+            assert np.isfinite(block.uncertainty[0]) == settled
+            assert block.numeric[0] == pytest.approx(1, abs=1e-7)
+            if settled:
+                assert block.uncertainty[0] == pytest.approx((1 + part) * bar, rel=1e-5)
+
+    def test_noise_is_at_least_the_rounding_of_the_larger_value(self) -> None:
+        for offset in (1e6, -1e6):
+            block = self.first(lambda x, a=offset: a + x[0], [1.0], [1.0], noise=0.0)
+            bar = SIGMAS * math.sqrt(2) * 2.0**-53 * 1e6 / 2e-7
+            assert block.uncertainty[0] - abs(block.numeric[0] - 1) == pytest.approx(bar, rel=1e-5)
+
+    @pytest.mark.parametrize("part", [0.99, 1.01])
+    def test_it_settles_what_the_rounding_of_the_claim_explains(self, part: float) -> None:
+        # 16 roundings of the entry and 8 of a typical one
+        error = part * (16 * 3 + 8 * math.sqrt((9 + 1) / 2)) * 1e-3
+        block = self.first(
+            lambda x: (3 + error) * x[0] + x[1] - 4 - error,
+            [3.0, 1.0],
+            [1.0, 1.0],
+            noise=0.0,
+            rounding=[1e-3],
+        )
+        assert np.isfinite(block.uncertainty).tolist() == [part < 1, True]
+        assert block.claim_rounding == pytest.approx(
+            1e-3 * (16 * np.array([3, 1]) + 8 * math.sqrt(5))
+        )
+
+    @pytest.mark.parametrize("noise", [0.0, 1e-11])
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_it_settles_nothing_across_a_kink(self, sign: int, noise: float) -> None:
+        least = 2e-3 + 2 * SIGMAS * math.sqrt(2) * noise / 2e-7  # a thousandth of claim and typical
+        for part, settled in ((0.97, True), (1.03, False)):
+            jump = sign * part * least
+
+            def loss(x: np.ndarray, jump: float = jump) -> float:
+                return float(x[0] - 1 + jump / 2 * abs(x[0] - 1))
+
+            made = self.of(loss, [1.0], [1.0], noise=noise)
+            assert np.isfinite(made.blocks[0].uncertainty[0]) == settled
+            assert np.isfinite(made._first_bars[0][0]) == settled
+
+    def test_its_bar_is_noise_and_a_part_of_tol(self) -> None:
+        (bars,) = self.of(
+            lambda x: 7 * x[0] + x[1] - 8, [7.0, 1.0], [1.0, 1.0], noise=1e-12
+        )._first_bars
+        noise = SIGMAS * math.sqrt(2) * 1e-12 / 2e-7
+        assert bars == pytest.approx(noise + 0.03e-6 * np.array([7.0, 5.0]), rel=1e-4)
+
+    def test_where_the_claim_is_zero_it_is_not_trusted(self) -> None:
+        made = self.of(lambda x: 0.0, [0.0, 0.0], [1.0, 1.0], noise=0.0)
+        assert made.blocks[0].negligible and np.all(np.isinf(made._first_bars[0]))
+
+    def test_what_rounding_left_of_a_zero_is_known_as_well_as_the_step_says(self) -> None:
+        parameters = [Parameter(name, np.ones(1)) for name in "ab"]
+        claims = [np.array([1.0]), np.array([1e-7])]
+        loss = Loss(lambda: float(parameters[0].array[0]) - 1)
+        problem = Problem(parameters, loss, lambda: claims)
+        one, other = Measurement(
+            problem,
+            loss,
+            claims,
+            rounding=[2.0**-24] * 2,
+            base=loss(),
+            jitter=0.0,
+            eps=1e-7,
+            tol=1e-6,
+            warn=1e-4,
+            limit=None,
+            rng=np.random.default_rng(0),
+        ).blocks
+        assert (one.negligible, other.negligible) == (False, True)
+        assert other.claim_rounding[0] >= 1e-7 and 1e-7 <= other.uncertainty[0] < 1e-6
+
+    def known(self, claim: float, numeric: float, bar: float, goal: float, **more: Any) -> bool:
+        made = self.of(self.total, [claim], [1.0])
+        block = made.blocks[0]
+        block.numeric[0], block.uncertainty[0], block.climbed[0] = numeric, bar, True
+        for name, value in more.items():
+            setattr(block, name, value)
+        return made._known(0, goal)
+
+    def test_an_error_is_known_where_what_is_open_is_twice_the_goal(self) -> None:
+        assert self.known(1.0, 1.0, 3.9e-6, 1e-6)
+        assert not self.known(1.0, 1.0, 4.1e-6, 1e-6)
+        # where it is certain, to two digits
+        assert self.known(1.0, 2.0, 0.0049, 1e-6) and self.known(1.0, 2.0, 0.0049, 1e-4)
+        assert not self.known(1.0, 2.0, 0.0051, 1e-6) and not self.known(1.0, 2.0, 0.0051, 1e-4)
+
+    def test_where_nothing_is_certain_an_error_is_known_if_it_keeps_warn(self) -> None:
+        assert self.known(1.0, 1.0, 1.9e-4, 1e-4)
+        assert not self.known(1.0, 1.0, 2.1e-4, 1e-4)
+        bar = 1.5e-4
+        assert not self.known(1.0, 1 + bar + 1.9e-6, bar, 1e-4)
+        assert self.known(1.0, 1 + bar + 2.1e-6, bar, 1e-4)  # beyond `tol`: that is certain
+        # of a zero beside a whole of 1, a ten thousandth of that counts
+        assert self.known(1.0, 1.0, 0.9e-8, 1e-4, negligible=True)
+        assert not self.known(1.0, 1.0, 1.1e-8, 1e-4, negligible=True)
+
+    def test_noise_may_be_that_of_rounding_all_parameters_at_once(self) -> None:
+        made = self.of(lambda x: 1.0, [3e3, 4e3], [1e3, 1e3])
+        claims, unit = [np.array([3e3, -4e3])], 8 * 2.0**-53
+        for noise, elsewhere in ((0.9, False), (1.1, True), (4.9e6, True), (5.1e6, False)):
+            for base in (1.0, -1.0):
+                made.noise, made.base = noise * unit, base
+                assert made._is_rounded_elsewhere(claims) == elsewhere
+        assert not made._is_rounded_elsewhere([np.array([math.nan, 1.0])])
+
+    def test_noise_is_at_least_that_of_two_evaluations_at_the_point(self) -> None:
+        assert self.of(self.total, [1.0], [1.0], jitter=1e-5).noise == 1e-5
+        assert 2.0**-53 < self.of(lambda x: 1 + x[0], [1.0], [1.0]).noise < 1e-14
+
+    def test_the_whole_is_that_of_the_finite_claims(self) -> None:
+        assert self.of(self.total, [3.0, -4.0], [1.0, 1.0]).goals.whole == 5
+        assert self.of(self.total, [3.0, math.nan], [1.0, 1.0]).goals.whole == 0
+
+    @pytest.mark.parametrize(("size", "budget"), [(2, 50_000), (2501, 50_020)])
+    def test_so_many_evaluations_are_for_ladders(self, size: int, budget: int) -> None:
+        made = self.of(lambda x: 0.0, np.zeros(size), np.ones(size))
+        before = made.loss.evaluations
+        made.run()
+        assert made.budget == before + budget and not made.ended
+        few = self.of(lambda x: 0.0, np.zeros(size), np.ones(size), limit=before)
+        few.run()
+        assert few.budget == before and few.ended
+
+    @staticmethod
+    def wrong(x: np.ndarray) -> float:
+        return float(np.sum(np.sin(x)))
+
+    def settled(self, sign: float = -1.0, *, off: int | None = None, bars: float = 0.0) -> Any:
+        theta = np.linspace(0.1, 1.2, 40)
+        made = self.of(self.wrong, sign * np.cos(theta), theta)
+        if off is not None:
+            made.blocks[0].numeric[off] += 0.01
+        made._first_bars[0] += bars
+        made.budget = math.inf
+        made._settle(0)
+        block = made.blocks[0]
+        assert np.all(np.isfinite(block.uncertainty))
+        assert np.all(np.abs(block.numeric - np.cos(theta)) <= block.uncertainty)
+        return block
+
+    @pytest.mark.parametrize("sign", [-1.0, 0.5, 2.0])
+    def test_a_first_step_that_eight_ladders_bear_out_is_trusted(self, sign: float) -> None:
+        block = self.settled(sign)
+        assert np.sum(block.climbed) == 8 and np.all(block.trusted == ~block.climbed)
+        assert np.all(block.climbed[:4])  # the four that are furthest off
+
+    def test_a_first_step_that_they_do_not_is_not(self) -> None:
+        assert np.all(self.settled(off=0).climbed)
+        assert np.all(self.settled(bars=math.inf).climbed)
+
+    def test_entries_nearer_to_their_claim_than_ladders_know_climb(self) -> None:
+        theta = np.linspace(0.1, 1.2, 40)
+        claim = -np.cos(theta)
+        claim[30] = np.cos(theta[30]) * (1 + 5e-7)
+        made = self.of(self.wrong, claim, theta)
+        made._first_bars[0][:], made.budget = 0.0, math.inf
+        made._settle(0)
+        block = made.blocks[0]
+        assert block.climbed[30] and np.sum(block.climbed) == 9
+        # the others are known as well as the best of the ladders
+        best = np.min(block.uncertainty[block.climbed & (claim < 0)])
+        assert np.all(block.uncertainty[block.trusted] == best)
+
+    def test_kinks_and_jumps_keep_it_from_being_trusted(self) -> None:
+        theta = np.ones(10)
+        kinked = self.of(lambda x: float(np.sum(x + np.abs(x - 1))), -np.ones(10), theta)
+        stairs = self.of(
+            lambda x: float(np.sum(1e-5 * np.round(x / 1e-5))), np.ones(10), theta, noise=1e-15
+        )
+        for made in (kinked, stairs):
+            made.budget = math.inf
+            made._settle(0)
+            assert np.all(made.blocks[0].climbed)
+
+    class Ladders:
+        """Instead of `Climbing`: every entry is known as well as that."""
+
+        kinked = False
+
+        def __init__(self, bar: float) -> None:
+            self.bar, self.order = bar, []
+
+        def measure(self, block: Measured, i: int, j: int) -> None:
+            block.climbed[j], block.uncertainty[j] = True, self.bar
+            self.order.append(j)
+
+    def climbed(self, bars: Any, bar: float, goal: float, **options: Any) -> list[int]:
+        size = len(bars)
+        made = self.of(self.total, np.ones(size), np.ones(size), **options)
+        made.blocks[0].uncertainty[:] = bars
+        made.ladders, made.budget = self.Ladders(bar), options.get("limit", math.inf)
+        made._climb_all(0, goal)
+        return made.ladders.order
+
+    def test_the_entries_known_least_climb_first_until_the_whole_is_known(self) -> None:
+        bars = np.full(100, 1e-9)
+        bars[40:80] = np.linspace(1.0, 2.0, 40)
+        assert self.climbed(bars, 0.0, 1e-6) == [*range(79, 39, -1), *range(24)]
+        assert self.climbed(np.full(100, 1e-9), 0.0, 1e-6) == []
+        assert self.climbed(np.ones(100), 0.0, 1e-6, limit=0) == []
+        assert self.climbed(np.ones(100), 0.0, 1e-6) == list(range(100))
+
+    @pytest.mark.parametrize("count", [32, 64])
+    def test_they_do_so_no_longer_where_even_warn_is_out_of_reach(self, count: int) -> None:
+        # of so many the norm of the bars counts for so much, beside a gradient of 20 in all
+        part = (0.4 + 0.6 / math.sqrt(1)) * math.sqrt(count)
+        limit = 2 * 1e-4 * 20 / part
+        assert len(self.climbed(np.ones(100), 1.02 * limit, 1e-4)) == count
+        assert len(self.climbed(np.ones(100), 0.98 * limit, 1e-4)) > count
+        assert len(self.climbed(np.ones(100), 1.02 * limit, 1e-6)) == 64  # after `tol`
+
+    class Answers:
+        """Instead of `Directions`: what they say is settled, of which blocks is kept."""
+
+        kinked = False
+
+        def __init__(self, *answers: Bound | None) -> None:
+            self.answers, self.asked = list(answers), []
+
+        def bound(self, blocks: Any, origin: Any, *, most: float) -> Bound | None:
+            self.asked.append([block.parameter.name for block in blocks])
+            return self.answers.pop(0)
+
+    def bounded(self, *answers: Bound | None, budget: float = 1e5) -> Any:
+        parameters = [Parameter(name, np.ones(2)) for name in "ab"]
+        claims = [np.array([3.0, 4.0]), np.array([6.0, 8.0])]
+        loss = Loss(
+            lambda: float(sum(c @ p.array for c, p in zip(claims, parameters, strict=True)))
+        )
+        made = Measurement(
+            Problem(parameters, loss, lambda: claims),
+            loss,
+            claims,
+            rounding=[0.0, 0.0],
+            base=loss(),
+            jitter=0.0,
+            eps=1e-7,
+            tol=1e-6,
+            warn=1e-4,
+            limit=None,
+            rng=np.random.default_rng(0),
+        )
+        made.directions, made.budget = self.Answers(*answers), budget
+        return made
+
+    def test_a_bound_is_for_each_block_by_its_size(self) -> None:
+        made = self.bounded(Bound(0.1, noisy=True, contradicts=False))
+        assert made._bound([0, 1]) is True and made.directions.asked == [["a", "b"]]
+        assert [block.bound for block in made.blocks] == pytest.approx([0.5, 1.0])
+        made = self.bounded(Bound(0.1, noisy=False, contradicts=False))
+        assert made._bound([1]) is False and made.directions.asked == [["b"]]
+        assert [block.bound for block in made.blocks] == [math.inf, pytest.approx(1.0)]
+
+    def test_nothing_is_bounded_where_nothing_is_asked_or_answered(self) -> None:
+        for made, which in (
+            (self.bounded(), []),
+            (self.bounded(budget=0), [0]),
+            (self.bounded(None), [0, 1]),
+        ):
+            assert made._bound(which) is False
+            assert all(math.isinf(block.bound) for block in made.blocks)
+
+    def test_blocks_that_are_contradicted_together_are_asked_one_by_one(self) -> None:
+        made = self.bounded(
+            Bound(0.1, noisy=False, contradicts=True),
+            Bound(0.2, noisy=True, contradicts=True),
+            Bound(0.01, noisy=True, contradicts=False),
+        )
+        assert np.all(np.isfinite(made.blocks[0].uncertainty))
+        assert made._bound([0, 1]) is False
+        assert made.directions.asked == [["a", "b"], ["a"], ["b"]]
+        assert [block.bound for block in made.blocks] == pytest.approx([1.0, 0.1])
+        # where one alone contradicts its first steps, they no longer count
+        assert np.all(np.isinf(made.blocks[0].uncertainty))
+        assert np.all(np.isfinite(made.blocks[1].uncertainty))
