@@ -64,7 +64,7 @@ FILES = [
     *("probes", "batch", "metamorphic", "errors", "safety", "real_objects", "functions"),
     *("adapters_with_mistakes", "progress", "result", "report", "findings_shown", "points"),
     *("causes", "health", "first_mistakes", "options_of_peers", "settings", "plugin"),
-    *("command_line", "study", "pictures", "rungs", "formulas"),
+    *("command_line", "study", "pictures", "rungs", "formulas", "surroundings"),
 ]
 """The files of tests that they meet."""
 ELSEWHERE = "workers or xdist or torch or jax or line_appears"
