@@ -11,7 +11,7 @@ import pytest
 
 from pytest_gradcheck.core import climb as climbing
 from pytest_gradcheck.core import directions as along_lines
-from pytest_gradcheck.core.climb import Climb
+from pytest_gradcheck.core.climb import Climb, points_for
 from pytest_gradcheck.core.differences import (
     Derivative,
     _agrees_with_rungs,
@@ -23,11 +23,11 @@ from pytest_gradcheck.core.differences import (
 from pytest_gradcheck.core.directions import Bound, Directions, _expected
 from pytest_gradcheck.core.fit import Fit, Window, _solve, _together
 from pytest_gradcheck.core.jumps import PLACES, _jumps_within, slopes_belie_secants
-from pytest_gradcheck.core.ladder import ONE_SIDED, Ladder, scatter_of, tableau
+from pytest_gradcheck.core.ladder import ONE_SIDED, Estimate, Ladder, scatter_of, tableau
 from pytest_gradcheck.core.line import Axis
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.measured import Measured
-from pytest_gradcheck.core.noise import measure_noise
+from pytest_gradcheck.core.noise import difference_table, measure_noise
 from pytest_gradcheck.core.parameters import Parameter
 
 UNIT = 2.0**-53
@@ -74,6 +74,21 @@ class TestLadder:
         bent = ladder_of(lambda h: math.nan if h < 0 else 3 * h + h * h, (0, -1))
         assert bent.check_below(0.25) and bent.scatter < 1e-15
 
+    @pytest.mark.parametrize(("step", "widest"), [(2.0**-6, 4.0), (2.0**-7, 2.0**-5)])
+    def test_windows_begin_beyond_the_best_step_only_if_they_would_not_reach_it(
+        self, step: float, widest: float
+    ) -> None:
+        ladder = ladder_of(math.exp, scale=2.0)
+        ladder.best = lambda: Estimate(0.0, 0.0, 0.0, 0.0, 0.0, step, step)  # type: ignore[method-assign]
+        assert ladder.widest(3) == widest  # 4 steps of it, against 4 / 4^3
+
+    @pytest.mark.parametrize(("jump", "certain"), [(0.74, False), (0.75, False), (0.76, True)])
+    def test_a_jump_is_certain_beyond_three_times_its_error(
+        self, jump: float, certain: bool
+    ) -> None:
+        for sign in (1, -1):
+            assert Estimate(0.0, 0.0, 0.0, sign * jump, 0.25, 1.0, 0.25).jumps == certain
+
 
 class TestOneSided:
     @pytest.mark.parametrize("seed", range(8))
@@ -116,6 +131,11 @@ class TestAgreement:
             assert _agrees_with_rungs(self.fit, noisy)  # 8 * 0.01 in a step of 0.25
             noisy = ladder_of(lambda h, s=sign: (2 + s * 0.36) * h, [step], noise=0.01)
             assert _agrees_with_rungs(self.fit, noisy) != looked
+
+    def test_a_claim_at_the_end_of_an_error_bar_is_not_contradicted(self) -> None:
+        found = Derivative.smooth(1.0, 0.5, 0.1, 1e-3)
+        assert not found.contradicts(1.5) and not found.contradicts(0.5)
+        assert found.contradicts(1.51) and found.contradicts(0.49)
 
 
 class TestFitted:
@@ -172,7 +192,7 @@ class TestFitted:
 
 
 class TestConfirmation:
-    @pytest.mark.parametrize("unit", [1.0, 2.0**26])
+    @pytest.mark.parametrize("unit", [1.0, 2.0**28])  # the second stops at a step of 1
     def test_a_discrepancy_is_confirmed_whatever_its_steps(self, unit: float) -> None:
         first = unit * 2.0**-26
 
@@ -199,6 +219,16 @@ class TestConfirmation:
         assert rungs(100 * noise) == 1
         assert rungs(0.0) > 1
         assert rungs(0.0, 1 + 1e4 * noise) == 1  # decided to two digits
+
+    @pytest.mark.parametrize("scale", [0.25, 1.0, 16.0])
+    def test_noise_is_averaged_at_once_where_ten_targets_drown_at_the_longest_step(
+        self, scale: float
+    ) -> None:
+        for part, climbs in ((1.05, True), (0.95, False)):
+            ladder = ladder_of(lambda h: h, noise=1e-6, first=1e-3, scale=scale)
+            target = part * 4e-6 / 10 / (2 * scale)
+            derivative(ladder, claim=1.0, target=target, enough=1.0)
+            assert (len(ladder.rungs) > 1) == climbs
 
 
 class TestFit:
@@ -322,6 +352,13 @@ class TestNoise:
         rng = np.random.default_rng(0)
         assert self.spacings(lambda t: float(rng.standard_normal()), 0.0) == [1e-10]
 
+    @pytest.mark.parametrize("sign", [1.0, -1.0])
+    def test_differences_of_one_sign_are_no_noise(self, sign: float) -> None:
+        values = sign * np.array([0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0])
+        found = difference_table(values)  # first differences are 0 and 1, second ones 1 and -1
+        assert found.accepted
+        assert found.noise == pytest.approx(math.sqrt(1 / 6))  # as (2!)^2 / 4!
+
     def test_stairs_count_by_their_height_once_steps_are_wider(self) -> None:
         # one step up within the widest table alone: evenly spread over its height
         found = measure_noise(lambda t: 3.0 if t > 0.045 else 2.0, 2.0)
@@ -353,6 +390,9 @@ class TestJumps:
         assert rest[1::2] - rest[::2] == pytest.approx(2 * half)
         middles = (rest[1::2] + rest[::2]) / 2
         assert middles == pytest.approx(1e-3 * np.sort(PLACES), abs=1e-12)
+
+        assert sorted(np.sign(PLACES)) == [-1, -1, 1, 1, 1]  # to both sides, and between the ends
+        assert np.all((np.abs(PLACES) > 0.2) & (np.abs(PLACES) < 0.95))
 
     @staticmethod
     def with_slopes(*slopes: float) -> Callable[[float], float]:
@@ -498,6 +538,23 @@ class TestClimb:
         assert math.isinf(edge.uncertainty)
 
 
+class TestPointsFor:
+    def test_are_no_more_than_a_fit_can_have(self) -> None:
+        # twice 64 points for each, times what the bar is above the goal, squared
+        assert points_for(np.array([8.0]), 1.0, 1e9) == [(0, 8192)]
+        assert points_for(np.array([8.001]), 1.0, 1e9) == []
+        assert points_for(np.array([8.0]), 1.0, 16384) == [(0, 8192)]
+        assert points_for(np.array([8.0]), 1.0, 16383) == []
+
+    def test_are_for_those_without_which_half_of_the_goal_is_kept(self) -> None:
+        assert points_for(np.array([0.5]), 1.0, 1e9) == []
+        assert points_for(np.array([0.51]), 1.0, 1e9) == [(0, math.ceil(128 * 0.51**2))]
+        assert points_for(np.array([0.3, 2.0, 0.4]), 1.0, 1e9) == [(1, 512)]  # the rest is 0.5
+        found = dict(points_for(np.array([0.31, 2.0, 0.4]), 1.0, 1e9))
+        assert found == {1: 1024, 2: math.ceil(256 * 0.16)}
+        assert points_for(np.zeros(3), 1.0, 1e9) == []
+
+
 class TestDirections:
     """What a few slopes along random lines say, and how many are asked for."""
 
@@ -640,7 +697,11 @@ class TestDirections:
         # 64 points, for 3 / 0.7 / 2 times less noise as many times squared
         points = math.ceil(64 * (3 / 2 / 0.7) ** 2)
         last = noisy(1.0)
+        four = Bound(8 * (0.7 * 1e-5), noisy=True, contradicts=False)  # times less noise
         for second, most, count in (
+            (four, 1e9, 1024),
+            (four, 2 * 16 * 1024, 1024),
+            (four, 2 * 16 * 1024 - 1, None),
             (noisy(3.0), 1e9, points),
             (noisy(1.9), 1e9, None),  # keeps `warn`
             (noisy(2.1), 1e9, math.ceil(64 * (2.1 / 2 / 0.7) ** 2)),

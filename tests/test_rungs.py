@@ -497,11 +497,27 @@ class TestMeasurement:
     def test_noise_may_be_that_of_rounding_all_parameters_at_once(self) -> None:
         made = self.of(lambda x: 1.0, [3e3, 4e3], [1e3, 1e3])
         claims, unit = [np.array([3e3, -4e3])], 8 * 2.0**-53
-        for noise, elsewhere in ((0.9, False), (1.1, True), (4.9e6, True), (5.1e6, False)):
+        noises = {0.9: False, 1.0: False, 1.1: True, 4.9e6: True, 5e6: False, 5.1e6: False}
+        for noise, elsewhere in noises.items():
             for base in (1.0, -1.0):
                 made.noise, made.base = noise * unit, base
                 assert made._is_rounded_elsewhere(claims) == elsewhere
         assert not made._is_rounded_elsewhere([np.array([math.nan, 1.0])])
+
+    def test_it_is_measured_with_all_parameters_moved_by_their_size(self) -> None:
+        theta = np.array([5.0] * 1000 + [-1e-3] * 1000 + [0.0] * 1000)
+        seen: list[np.ndarray] = []
+        self.of(lambda x: seen.append(x - theta) or 0.0, np.ones(3000), theta)
+        first = next(m for m in seen if np.all(m != 0))
+        size = float(np.sqrt(np.mean(theta**2)))
+        for part, scale in zip(np.split(first, 3), (5.0, 1e-3, size), strict=True):
+            assert np.sqrt(np.mean(part**2)) == pytest.approx(1e-10 * scale, rel=0.1)
+
+    def test_kinks_may_be_met_on_ladders_and_along_directions(self) -> None:
+        made = self.of(self.total, [1.0], [1.0])
+        for one, other in ((False, False), (True, False), (False, True), (True, True)):
+            made.ladders.kinked, made.directions.kinked = one, other
+            assert made.kinked == (one or other)
 
     def test_noise_is_at_least_that_of_two_evaluations_at_the_point(self) -> None:
         assert self.of(self.total, [1.0], [1.0], jitter=1e-5).noise == 1e-5

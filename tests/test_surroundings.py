@@ -23,9 +23,18 @@ from pytest_gradcheck import SettingsError, SubjectError
 from pytest_gradcheck.core import evaluators
 from pytest_gradcheck.core import point as points
 from pytest_gradcheck.core.batch import Batches
+from pytest_gradcheck.core.line import Axis, Line, shortest
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
-from pytest_gradcheck.core.point import Point, _also_seen, _follows, _require_range, fits
+from pytest_gradcheck.core.point import (
+    Point,
+    _also_seen,
+    _follows,
+    _require_range,
+    fits,
+    in_float64,
+    inspect_point,
+)
 from pytest_gradcheck.core.problem import Problem, Saved, require_problem
 from pytest_gradcheck.core.situation import Situation, _inputs
 from pytest_gradcheck.core.state import State, held_by_function, is_walkable, state_of
@@ -331,7 +340,7 @@ class TestTied:
         assert groups[1].total(gradients).tolist() == [1 + 7, 2 + 6, 3 + 5]
         assert groups[2].total(gradients).tolist() == [310, 220, 130]
         assert gradients[1].tolist() == [1, 2, 3]
-        assert groups[0].total(gradients).tolist() == [1.0]
+        assert np.shares_memory(groups[0].total(gradients), gradients[0])  # one alone as it is
 
     def test_orders_are_those_of_the_same_addresses(self) -> None:
         a = np.arange(6.0).reshape(2, 3)
@@ -535,6 +544,55 @@ class TestPoint:
         assert 0.5e-2 * size <= min(far) and max(far) <= 1.5e-2 * size
         assert _follows(Parameter("x", np.ones(1)), Loss(lambda: 0.0), 0.0, np.zeros(1))
 
+    def looked(self, value: Any, **settings: Any) -> Point:
+        problem = no_problem()
+        values = iter(value) if isinstance(value, list) else None
+        problem.loss = (lambda: next(values)) if values else (lambda: value)
+        saved = Saved(problem.parameters)
+        return inspect_point(problem, Settings(**settings), State([]), saved)
+
+    def test_jitter_is_what_two_evaluations_differ_by(self) -> None:
+        assert self.looked([5.0, 5.0 + 1e-9]).jitter == pytest.approx(1e-9, rel=1e-5)
+        assert self.looked([5.0, 5.0 - 1e-9]).jitter == pytest.approx(1e-9, rel=1e-5)
+        assert self.looked(math.nan).jitter == self.looked(math.inf).jitter == 0
+        point = self.looked(5.0)
+        assert (point.base, point.held, point.drawn, point.jitter) == (5.0, False, (), 0.0)
+        assert point.loss.evaluations == 2 and point.claims[0].tolist() == [1.0, 1.0]
+        assert point.claim()[0].tolist() == [1.0, 1.0] and point.loss.evaluations == 3
+        assert self.looked(5.0, freeze_rng="on").held
+        with pytest.raises(SubjectError, match=r"differ by 1 \(relatively 2\.0e-01\)"):
+            self.looked([5.0, 6.0])
+
+    @pytest.mark.parametrize(
+        ("claim", "copied", "refine", "used"),
+        [
+            *((1.0, True, True, True), (1.0, False, True, False), (1.0, True, False, False)),
+            (50 * 2.0**-24, False, True, True),  # which may be zero: nothing need follow it
+        ],
+    )
+    def test_differences_are_taken_in_float64_where_the_loss_follows_copies(
+        self, claim: float, copied: bool, refine: bool, used: bool
+    ) -> None:
+        single, plain = np.array([0.5], np.float32), np.array([2.0])
+        double = np.array([9.0])
+        read = double if copied else single
+        given = {"loss": lambda: float(plain[0]), "grads": lambda: claims}
+        claims = [np.array([claim], np.float32), np.array([1.0])]
+
+        def in_wide(state: State) -> Problem:
+            parameters = [Parameter("a", double), Parameter("b", plain)]
+            return Problem(parameters, lambda: float(read[0] + plain[0]), lambda: claims)
+
+        problem = Problem(
+            [Parameter("a", single), Parameter("b", plain)], in_float64=in_wide, **given
+        )
+        point = point_of(base=2.0, claims=[c.astype(float) for c in claims], rounding=[2.0**-24, 0])
+        wide, there = in_float64(problem, point, Settings(refine=refine), State([]))
+        assert (wide is not problem) == used == (there is not point)
+        if used:
+            assert double[0] == 0.5 and there.base == read[0] + 2.0
+            assert there.claims is point.claims and there.loss.evaluations >= 2
+
     def seen(self, claim: Any, other: Any, rounding: float = 0.0, most: float = 1e-3) -> float:
         claims = [np.array(claim, float)]
         point = point_of(claims=claims, rounding=[rounding])
@@ -570,6 +628,35 @@ class TestPoint:
         assert not fits(np.array([0.5, 0.1]), np.float16)
 
 
+class TestLine:
+    def test_what_narrow_parameters_round_off_is_subtracted(self) -> None:
+        single, double = Parameter("a", np.ones(2, np.float32)), Parameter("b", np.ones(1))
+        loss = Loss(lambda: float(np.sum(single.read()) + double.array[0]))
+        origin, v = [np.ones(2), np.ones(1)], [np.array([1.0, 2.0]), np.ones(1)]
+        slope = [np.ones(2), np.ones(1)]
+        step = 2.0**-26  # of which float32 sees nothing
+        plain = Line(loss, [single, double], origin, v)
+        assert plain(step) == 3 + step and plain(1.0) == 7
+        seen = Line(loss, [single, double], origin, v, slope)
+        assert seen(step) == 3 + 4 * step and seen(-step) == 3 - 4 * step
+        assert seen.sample(step) == (step, 3 + 4 * step, step, 3 - 4 * step)
+        assert single.array.tolist() == [1, 1] and double.array[0] == 1
+        wrong = [np.array([math.nan, 1.0]), np.ones(1)]  # nobody can say
+        assert Line(loss, [single, double], origin, v, wrong)(step) == 3 + step
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    def test_steps_along_an_entry_are_as_its_precision_rounds_them(self, dtype: Any) -> None:
+        parameter = Parameter("a", np.array([3.0, 1.0], dtype))
+        axis = Axis(Loss(lambda: float(parameter.array[1])), parameter, 1, 1.0)
+        h = 2.0**-20 + 2.0**-30
+        short = h if dtype is np.float64 else 2.0**-20
+        assert axis.sample(h) == (short, 1 + short, short, 1 - short)
+        assert axis(h) == 1 + short and axis(-h) == 1 - short
+        assert parameter.array.tolist() == [3, 1]
+        assert shortest([parameter]) == (0 if dtype is np.float64 else 1e3 * 2.0**-23)
+        assert shortest([parameter, Parameter("h", np.ones(1, np.float16))]) == 0.1
+
+
 class TestProblem:
     def test_what_an_adapter_may_return(self) -> None:
         problem = no_problem()
@@ -590,6 +677,31 @@ class TestProblem:
     def test_parameters_that_are_none(self, parameters: Any, said: str) -> None:
         with pytest.raises(SubjectError, match=re.escape(said)):
             Problem(parameters, lambda: 0.0, lambda: [])
+
+    def test_what_cannot_be_moved_in_place_is_refused_unless_a_kind_of_its_own_can(self) -> None:
+        class Own(Parameter):
+            pass
+
+        array = np.ones(2)
+        array.flags.writeable = False
+        with pytest.raises(SubjectError, match="parameter W is read-only, so it cannot be moved"):
+            Problem([Parameter("b", np.ones(1)), Parameter("W", array)], float, list)
+        assert Problem([Own("W", array)], float, list).parameters[0].name == "W"
+
+    def test_wide_parameters_stand_at_float64_numbers_until_the_end(self) -> None:
+        third = np.array([1.0, 2.0], np.longdouble) / 3
+        before, narrow = third.tobytes(), np.array([0.1], np.float32)
+        problem = Problem([Parameter("a", third), Parameter("b", narrow)], float, list)
+        kept = problem.preserved()
+        with kept, kept as (state, saved):
+            assert saved.origin(problem.parameters[1]).tolist() == narrow.tolist()
+            assert np.array_equal(third, third.astype(np.float64))
+            if third.dtype.itemsize > 8:
+                assert third.tobytes() != before
+            saved.require_unchanged("nothing")
+            third[0] = narrow[0] = 7.0
+            assert isinstance(state, State)
+        assert third.tobytes() == before and narrow[0] == np.float32(0.1)
 
     def test_functions_that_are_none(self) -> None:
         parameter = Parameter("a", np.ones(1))
@@ -652,6 +764,7 @@ class TestSituation:
         for sign in (1, -1):
             assert situation._is_bend(sign * 5.05 * least, (1.0, -5.0, 2.0))
             assert not situation._is_bend(sign * 4.95 * least, (1.0, -5.0, 2.0))
+            assert not situation._is_bend(sign * least, (1.0, 0.5))
         assert not situation._is_bend(math.nan, (1.0,)) and not situation._is_bend(math.inf, (1.0,))
 
     def test_moves_are_relative_to_each_parameter(self) -> None:
@@ -740,6 +853,21 @@ class TestBatches:
         assert self.of(np.ones(8192), np.ones(8192)).points == 512
         assert self.of(np.ones(16384, np.float32)).points == 1024
         assert self.of(np.broadcast_to(np.ones(1), 10**8)).points == 1
+
+    def test_a_batch_is_compared_at_the_point_and_to_either_side_of_it(self) -> None:
+        x = np.array([3.0, -4.0])
+        parameter, seen = Parameter("x", x), []
+
+        def losses(batch: list[np.ndarray]) -> np.ndarray:
+            seen.append(batch[0].copy())
+            return np.sum(batch[0], axis=1)
+
+        batches = Batches(losses, [parameter], Loss(lambda: float(np.sum(x))), 0.0)
+        assert batches._compare() and batches.loss.evaluations == 6
+        ((point, up, down),) = seen
+        assert point.tolist() == x.tolist() == [3, -4]
+        apart = (down - point) / (up - point)
+        assert np.all((apart > -1) & (apart < -0.5))
 
     def test_the_places_beside_the_point_are_a_hundredth_of_each_entry_off(self) -> None:
         theta = np.array([3.0, -4.0, 0.0])
@@ -841,6 +969,7 @@ class TestValues:
         [
             *(({n: 1}, f"{n}=1: must be True or False") for n in ("refine", "forward_ad", "study")),
             *(({n: None}, f"{n}=None: must be True") for n in ("batched_grad", "float64")),
+            *(({n: 1.01}, f"{n}=1.01: must be in (0, 1]") for n in ("tol", "warn", "fail")),
             ({"confidence": 0.4}, "confidence=0.4: must be at least 0.5 and below 1"),
             ({"mode": "probe", "refine": False}, 'mode="probe" measures along random directions'),
             ({"mode": "probe", "scheme": "forward"}, 'mode="probe" measures along'),
@@ -861,6 +990,10 @@ class TestValues:
         with pytest.raises(SettingsError) as info:
             Settings(**given)
         assert said in str(info.value)
+
+    def test_settings_are_given_by_name(self) -> None:
+        with pytest.raises(TypeError):
+            Settings(1e-7)  # type: ignore[misc]
 
     def test_settings_as_they_are_kept(self) -> None:
         made = Settings(

@@ -118,6 +118,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "core.belief": {
         "DOUBT = 1.0": "doubt of a correction, a thousandth of what is searched for then",
     },
+    "core.directions": {
+        "if found.kink or not math.isfinite(found.uncertainty - known):": (
+            "finite where both are, as their sum"
+        ),
+    },
     "core.by_probe": {
         "TYPICAL = 31": "about how many evaluations workers would share: a cost",
     },
@@ -150,6 +155,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "no step is negative, and 0 is told apart beside it"
         ),
         "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
+        "if abs(rung.jump) > abs(jump) / 2 >= SIGMAS * math.sqrt(6) * rung.sigma / rung.step": (
+            "no two such floats are equal"
+        ),
         "if abs(self.value - claim) >= self.sure:": (
             "equal only where the error bar is zero, and nothing hides in it then"
         ),
@@ -170,6 +178,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.fit": {
+        "slopes = [_solve(odd[: p + 1], self.odd, 0, self.floor) for p in range(TERMS + 3)]": (
+            "one more is solved than looked at: a cost"
+        ),
         "return 2.0": "of residuals that are all zero, however many count as one",
         "STAIRS = 33": "likewise, 32 or 33",
         "STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise",
@@ -208,6 +219,15 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
         "return - 999": "a thousand rungs are more than floats have room for",
         "return - 1001": "the same",
+        "return max(~1000, math.floor(math.log(last, RATIO) - math.log(first, RATIO)))": (
+            "the same"
+        ),
+        "return max(- 999, math.floor(math.log(last, RATIO) - math.log(first, RATIO)))": (
+            "the same"
+        ),
+        "return max(- 1001, math.floor(math.log(last, RATIO) - math.log(first, RATIO)))": (
+            "the same"
+        ),
         "return ~1000": "the same",
     },
     "core.noise": {
@@ -245,6 +265,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
             " too soon, random directions contradict it: a cost"
         ),
         "SOME = 33": "the same",
+        "blocks[ -1].unsettle()": "of one block the first is the last",
+        "self.tol, self.warn, self.rng, self.budget = tol, warn, rng, -1.0": "`run` says how many",
+        "if count and reached >= 2 * goal * block.scale:": "no two such floats are equal",
         "SOME = 31": "how often it is asked whether to go on: a cost",
         "agree = error < noise + claim_rounding + self.goals.bars(claim)": (
             "two sums of floats are never equal but where both are zero, which is settled otherwise"
@@ -287,6 +310,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.situation": {
+        "rng, other = np.random.default_rng(0), np.random.default_rng( 2)": "any two will do",
         "return self.point.claim() if change >= CURVED * abs(before) else None": (
             "no float is at that very bound"
         ),
