@@ -58,9 +58,9 @@ class TestNorms:
     @pytest.mark.parametrize("size", [1e-300, 1e-150, 1.0, 1e150, 1e300])
     def test_of_any_magnitude(self, size: float) -> None:
         values = size * np.array([3.0, -4.0, 0.0, 0.0])
-        assert norm(values) == pytest.approx(5 * size)
-        assert rms(values) == pytest.approx(2.5 * size)
-        assert scale_of(values) == pytest.approx(2.5 * size)
+        assert norm(values) / size == pytest.approx(5)
+        assert rms(values) / size == pytest.approx(2.5)
+        assert scale_of(values) / size == pytest.approx(2.5)
 
     def test_of_what_is_nothing_or_no_number(self) -> None:
         assert norm(np.zeros(3)) == rms(np.zeros(3)) == rms(np.zeros(0)) == 0
@@ -387,7 +387,8 @@ class TestBounds:
         assert not is_settled(measured([1.0], [1 + 2.1e-7]), self.settings)
 
     def test_coarse_from_warn_and_tiny_from_a_half(self) -> None:
-        for bar, names in ((1.9e-5, []), (2.1e-5, ["coarse"]), (0.98, ["coarse"])):
+        coarse = ["coarse"]
+        for bar, names in ((2e-5, []), (2.1e-5, coarse), (0.98, coarse), (1.0, coarse)):
             assert self.told(measured([1.0], [1.0], bar)) == names
         tiny = measured([1.0], [1.0], 1.02)
         (found,) = point_findings([tiny], self.settings)
@@ -419,12 +420,22 @@ class TestBounds:
         block = measured([3e-20, 4e-20], [1e-4, 0.0], [1e-3, 2e-3], negligible=True)
         (found,) = point_findings([block], self.settings)
         assert (found.name, found.where) == ("zero-gradient", ("W",))
-        assert found.evidence == {"claimed_norm": pytest.approx(5e-20), "uncertainty": 2e-3}
+        assert found.evidence == {
+            "claimed_norm": pytest.approx(5e-20, rel=1e-6, abs=0),
+            "uncertainty": 2e-3,
+        }
         assert "(within 2.0e-03)" in found.message
         wrong = measured([0.0], [1.0], 0.1, negligible=True, climbed=np.array([True]))
         assert self.told(wrong) == []
         assert self.told(measured([0.0], [0.0], negligible=True)) == ["zero-gradient"]
         assert self.told(measured([0.0], [0.0])) == []
+
+    def test_up_to_tol_itself_nothing_is_certain(self) -> None:
+        # a claim of 0 of what is 1 within its bar, but for 2^-20
+        block = measured([0.0], [1.0], 1 - 2.0**-20, climbed=np.array([True]))
+        for tol, names in ((2.0**-20, ["tiny-gradient"]), (2.0**-21, [])):
+            settings = merge({"tol": tol, "warn": 1e-3})
+            assert [f.name for f in point_findings([block], settings)] == names
 
     def test_of_a_parameter_that_is_no_number_nothing_can_be_measured(self) -> None:
         block = measured(np.ones((2, 2)), [[1.0, 1.0], [math.nan, math.nan]])

@@ -23,11 +23,18 @@ from pytest_gradcheck.core.differences import (
 from pytest_gradcheck.core.directions import Bound, Directions, _expected
 from pytest_gradcheck.core.fit import Fit, Window, _solve, _together
 from pytest_gradcheck.core.jumps import PLACES, _jumps_within, slopes_belie_secants
-from pytest_gradcheck.core.ladder import ONE_SIDED, Estimate, Ladder, scatter_of, tableau
+from pytest_gradcheck.core.ladder import (
+    ONE_SIDED,
+    Estimate,
+    Ladder,
+    _rungs_between,
+    scatter_of,
+    tableau,
+)
 from pytest_gradcheck.core.line import Axis
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.measured import Measured
-from pytest_gradcheck.core.noise import difference_table, measure_noise
+from pytest_gradcheck.core.noise import difference_table, is_staircase, measure_noise
 from pytest_gradcheck.core.parameters import Parameter
 
 UNIT = 2.0**-53
@@ -88,6 +95,46 @@ class TestLadder:
     ) -> None:
         for sign in (1, -1):
             assert Estimate(0.0, 0.0, 0.0, sign * jump, 0.25, 1.0, 0.25).jumps == certain
+
+    def test_noise_counts_by_the_weights_of_each_step(self) -> None:
+        # steps of 1 and 1/4, with weights of -1/15 and 16/15, for the jump of -1/3 and 4/3
+        central, jump = 1 / 15 + 16 / 15 * 4, 1 / 3 + 4 / 3 * 4
+        for noise, scatter, sigma in (
+            (3.0, 0.0, 3.0),
+            (3.0, 5.0, 5 * math.sqrt(2)),
+            (9.0, 5.0, 9.0),
+        ):
+            ladder = ladder_of(lambda h: 0.0, (0, -1), noise=noise)
+            ladder.scatter = scatter
+            (one,) = ladder.estimates()
+            assert one.noise == pytest.approx(4 * sigma / math.sqrt(2) * central)
+            assert one.jump_error == pytest.approx(4 * sigma * math.sqrt(6) * jump)
+            edge = ladder_of(lambda h: math.nan if h < 0 else 0.0, (0, -1), noise=noise)
+            edge.scatter = scatter
+            bar = 4 * math.sqrt(2) * max(noise, scatter) * jump
+            assert verdict(edge, 0.0).noise == pytest.approx(bar)
+
+    def test_finer_ones_are_at_shorter_steps(self) -> None:
+        ladder = ladder_of(math.exp, (0, -2, -1))
+        assert [r.step for r in ladder.finer_than(ladder.rungs[-1])] == [4.0**-2]
+        assert ladder.finer_than(ladder.rungs[-2]) == []
+
+    @pytest.mark.parametrize(
+        ("first", "last", "count"),
+        [
+            *((1.0, 3.0, 0), (1.0, 5.0, 1), (1.0, 17.0, 2), (1.0, 0.9, -1), (5.0, 1.0, -2)),
+            *((0.0, 1.0, -1000), (1.0, 0.0, -1000), (-1.0, 1.0, -1000), (1.0, math.inf, -1000)),
+            *((1.0, math.nan, -1000), (1e308, 5e-324, -1000), (1e300, 1e-300, -997)),
+        ],
+    )
+    def test_rungs_from_one_step_to_another(self, first: float, last: float, count: int) -> None:
+        assert _rungs_between(first, last) == count
+
+    def test_a_kink_is_looked_for_where_the_target_is_not_reached(self) -> None:
+        ladder = ladder_of(lambda h: h + 1e-3 * abs(h), (0, -1, -2), noise=1e-9)
+        best = ladder.best()
+        assert best is not None and not verdict(ladder, best.uncertainty).kink
+        assert verdict(ladder, 0.999 * best.uncertainty).kink
 
 
 class TestOneSided:
@@ -326,7 +373,7 @@ class TestFit:
 class TestNoise:
     @staticmethod
     def spacings(f: Callable[[float], float], base: float) -> list[float]:
-        """The spacings of the tables that are made, each of seven points beside the first."""
+        """Powers of ten of the spacings of the tables that are made, of seven points each."""
         seen: list[float] = []
 
         def along(t: float) -> float:
@@ -336,21 +383,30 @@ class TestNoise:
         measure_noise(along, base)
         tables = [seen[i : i + 7] for i in range(0, len(seen), 7)]
         for table in tables:
-            assert table == pytest.approx([table[0] * k for k in range(1, 8)])
-        return [table[0] for table in tables]
+            assert np.array(table) / table[0] == pytest.approx(np.arange(1, 8))
+        return [math.log10(table[0]) for table in tables]
 
     def test_spacings_are_wider_where_values_repeat(self) -> None:
-        wider = [1e-10, 1e-8, 1e-6, 1e-4, 1e-2]
+        wider = [-10, -8, -6, -4, -2]
         assert self.spacings(lambda t: 5.0, 5.0) == pytest.approx(wider)
 
     def test_spacings_are_narrower_where_the_function_varies_or_ends(self) -> None:
-        narrower = [1e-10, 1e-12, 1e-14]
+        narrower = [-10, -12, -14]
         assert self.spacings(lambda t: math.exp(1e10 * t), 1.0) == pytest.approx(narrower)
         assert self.spacings(lambda t: math.nan, 1.0) == pytest.approx(narrower)
 
     def test_one_is_enough_where_it_shows_noise(self) -> None:
         rng = np.random.default_rng(0)
-        assert self.spacings(lambda t: float(rng.standard_normal()), 0.0) == [1e-10]
+        assert self.spacings(lambda t: float(rng.standard_normal()), 0.0) == pytest.approx([-10])
+
+    def test_it_ends_at_the_first_spacing_that_shows_noise(self) -> None:
+        rng = np.random.default_rng(0)
+        found = self.spacings(lambda t: float(rng.standard_normal()) if t > 5e-9 else 0.0, 0.0)
+        assert found == pytest.approx([-10, -8])
+
+    def test_a_staircase_has_a_fifth_of_its_values_again(self) -> None:
+        assert is_staircase(np.array([0.0, 0, 0, 1, 2, 3, 4, 5, 6, 7]))
+        assert not is_staircase(np.array([0.0, 0, 1, 2, 3, 4, 5, 6, 7, 8]))
 
     @pytest.mark.parametrize("sign", [1.0, -1.0])
     def test_differences_of_one_sign_are_no_noise(self, sign: float) -> None:
@@ -416,6 +472,15 @@ class TestJumps:
         assert not self.belied(self.with_slopes(near, near))
         assert not self.belied(self.with_slopes(near, near, far))
         assert not self.belied(self.with_slopes(*[far] * 5))
+
+    def test_bounds_themselves_are_within(self) -> None:
+        def far(t: float, up: float, down: float) -> float:
+            return (up if t > 0 else down) * t if abs(t) > 0.95e-3 else 0.0
+
+        # a secant of 3/4 is within a quarter of 1, one to one side of 1/2 within a half
+        assert self.belied(lambda t: far(t, 0.75, 0.75)) and self.belied(lambda t: far(t, 0.5, 1.0))
+        assert not self.belied(lambda t: far(t, 0.74, 0.74))
+        assert not self.belied(lambda t: far(t, 0.49, 1.1))
 
     @pytest.mark.parametrize(
         ("part", "jumps"), [(0.45, True), (0.55, False), (1.45, False), (1.55, True)]
@@ -510,6 +575,21 @@ class TestClimb:
             "step": pytest.approx(1e-8),
             "broken": None if broken is None else steps[broken],
         }
+
+    def test_bounds_of_what_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: Any) -> bool:
+            raise AssertionError("no shorter than the first step")
+
+        asked: list[Any] = []
+        monkeypatch.setattr(climbing, "agrees_at", refuse)
+        monkeypatch.setattr(
+            climbing, "slopes_belie_secants", lambda at, **o: asked.append(o["broken"]) or False
+        )
+        climb = self.of(0.5, 1e-4, 1e-4, lambda x: 0.5 * (x - 0.5))
+        climb.eps = 1e-3 * 1e-4
+        climb.measure()
+        found = Derivative.smooth(0.0, 0.1, 0.1, 0.0)
+        assert climb.jumps(found) is False and asked == [None]  # off by half of the difference
 
     def test_jumps_are_looked_for_at_steps_no_longer_than_what_was_found(
         self, monkeypatch: pytest.MonkeyPatch
@@ -618,7 +698,7 @@ class TestDirections:
         assert bound is not None and not bound.contradicts
         assert bound.norm == pytest.approx(each * math.sqrt(3 / 0.0243))
 
-    @pytest.mark.parametrize(("noise", "noisy"), [(0.49, False), (0.51, True)])
+    @pytest.mark.parametrize(("noise", "noisy"), [(0.49, False), (0.5, False), (0.51, True)])
     def test_noise_limits_it_where_it_is_more_than_half(
         self, noise: float, noisy: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -628,7 +708,7 @@ class TestDirections:
         bound = self.directions()._bound(self.blocks(9), [np.ones(9)], 3, 64)
         assert bound is not None and bound.noisy == noisy
 
-    @pytest.mark.parametrize(("error", "contradicts"), [(1.99, False), (2.01, True)])
+    @pytest.mark.parametrize(("error", "contradicts"), [(1.99, False), (2.0, False), (2.01, True)])
     @pytest.mark.parametrize("sign", [1, -1])
     def test_twice_what_all_bars_explain_is_a_contradiction(
         self, error: float, contradicts: bool, sign: int, monkeypatch: pytest.MonkeyPatch
@@ -681,6 +761,7 @@ class TestDirections:
             ([noisy(9.0, noisy=False)], 9, 1e9, [first], 9.0),
             ([noisy(0.59)], 9, 1e9, [first], 0.59),
             ([noisy(0.61), noisy(0.5)], 9, 1e9, [first, second], 0.5),
+            ([Bound(2 * (0.3 * 1e-5), True, False)], 9, 1e9, [first], 0.6),
             ([noisy(9.0)], 9, 2047, [first], 9.0),
             ([noisy(9.0), noisy(1.0)], 9, 2048, [first, second], 1.0),
         ):
@@ -704,6 +785,7 @@ class TestDirections:
             (four, 2 * 16 * 1024 - 1, None),
             (noisy(3.0), 1e9, points),
             (noisy(1.9), 1e9, None),  # keeps `warn`
+            (Bound(2 * 1e-5, noisy=True, contradicts=False), 1e9, None),
             (noisy(2.1), 1e9, math.ceil(64 * (2.1 / 2 / 0.7) ** 2)),
             (noisy(3.0, contradicts=True), 1e9, None),
             (noisy(3.0, noisy=False), 1e9, None),
@@ -767,7 +849,7 @@ class TestDirections:
         assert finest * longest <= lowest <= 4 * finest * longest
         assert options == {
             "claim": 0.25,
-            "target": pytest.approx(2e-10 * math.sqrt(2)),
+            "target": pytest.approx(2e-10 * math.sqrt(2), rel=1e-6, abs=0),
             "enough": pytest.approx(0.03 * 1e-5),
             "points": 77,
         }

@@ -231,6 +231,21 @@ class TestMoves:
             assert not _stays(block, np.array([1 + sign * 0.11, 1.0, 1.0]))
             assert not _stays(block, np.array([1.0, 1 + sign * 0.06, 1.0]))
 
+    def test_bounds_themselves_are_no_change(self) -> None:
+        block = Measured(Parameter("a", np.ones(1)), *np.array([[0.0], [1.0], [0.0], [0.0]]))
+        assert _stays(block, np.array([0.1])) and not _stays(block, np.array([0.101]))
+
+        def jumps(change: float) -> bool:
+            parameter = Parameter("a", np.ones(1))
+            problem = Problem([parameter], lambda: 0.0, lambda: [])
+
+            def claim() -> list[np.ndarray]:
+                return [np.array([change * (parameter.array[0] > 1)])]
+
+            return Nearby(problem, claim(), claim).jumps(0, 0, 1.0)
+
+        assert not jumps(0.1) and jumps(0.101)
+
 
 class TestScatter:
     """Whether a small claim changes by its own size a hair off: what rounding leaves of a zero."""

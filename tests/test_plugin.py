@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from pytest_gradcheck import GradcheckError, SettingsError, SubjectError
+from pytest_gradcheck import GradcheckError, SettingsError, SubjectError, session
+from pytest_gradcheck.options import RECORDS, REPORTED
 from pytest_gradcheck.session import failure_of
 
 XDIST = [("-p", "no:xdist"), ("-n2",)]
@@ -168,6 +170,89 @@ class TestReturnedObject:
         return Mlp(b1=1.1)
     """
         ).assert_outcomes(xfailed=1)
+
+
+@pytest.mark.parametrize(
+    ("marker", "body", "shown"),
+    [
+        ("", "x = 1; return", "@pytest.mark.gradcheck"),  # what was not done has no line
+        ("(epsi=1)", "return Mlp()", "@pytest.mark.gradcheck(epsi=1)"),
+        ("", "return []", "return []"),
+        ("", "return 5", "return 5"),
+        ("", "return Mlp(b1=1.1)", "return Mlp(b1=1.1)"),
+    ],
+)
+def test_line_that_is_shown(run: Any, marker: str, body: str, shown: str) -> None:
+    result = run(
+        HEAD
+        + f"""
+    @pytest.mark.gradcheck{marker}
+    def test_net():
+        np.ones(2)
+        {body}
+    """
+    )
+    assert [line[1:].strip() for line in result.outlines if line.startswith(">")] == [shown]
+
+
+def test_exception_of_a_loss_is_shown_without_our_frames(run: Any) -> None:
+    result = run(
+        HEAD
+        + """
+    class Net(Mlp):
+        def loss(self):
+            raise LookupError("mine")
+
+    def test_by_fixture(gradcheck):
+        gradcheck(Net())
+
+    @pytest.mark.gradcheck
+    def test_returned():
+        return Net()
+    """
+    )
+    result.assert_outcomes(failed=2)
+    assert [x.split() for x in result.outlines].count(["E", "LookupError:", "mine"]) == 2
+    result.stdout.no_fnmatch_line("*pytest_gradcheck/*.py*")
+
+
+def test_executor_of_a_call_is_the_one_that_is_asked(run: Any) -> None:
+    run(
+        HEAD
+        + """
+    from pytest_gradcheck import SubjectError
+
+    class Dropout(Mlp):
+        def loss(self):
+            return super().loss() * (1 + np.random.random())
+
+    class Pool:
+        def submit(self, *_):
+            raise AssertionError("not for such a loss")
+
+    def test_net(gradcheck):
+        with pytest.raises(SubjectError, match="executor=: the loss draws random numbers"):
+            gradcheck(Dropout(), executor=Pool())
+    """
+    ).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("path", [None, "report.html"])
+def test_a_page_of_pytest_html_gets_what_did_not_pass(path: str | None) -> None:
+    records = [{"status": "pass"}, {"status": "fail"}, {"status": "pass"}]
+    stash = {RECORDS: records, REPORTED: 1}
+    item = SimpleNamespace(
+        stash=stash, config=SimpleNamespace(getoption=lambda name, default: path or default)
+    )
+    report = SimpleNamespace(extras=["another's"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "fragment", lambda record: f"<p>{record['status']}</p>")
+        session.attach(item, report)  # type: ignore[arg-type]
+        assert report.gradcheck == records[1:] and stash[REPORTED] == 3
+        shown = [part if isinstance(part, str) else part["content"] for part in report.extras]
+        assert shown == ["another's", *(["<p>fail</p>"] if path else [])]
+        session.attach(item, report)  # type: ignore[arg-type]
+        assert report.gradcheck == []
 
 
 def test_marked_lambda(run: Any) -> None:

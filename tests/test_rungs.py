@@ -204,7 +204,9 @@ class TestGoals:
     def test_of_a_claim_of_zero_is_a_ten_thousandth_of_that_of_the_whole(self) -> None:
         for claim in (np.zeros(3), np.array([0.0, 0.99e-12, 0.0]), np.array([-1e-14 * 100.0])):
             assert self.goals.is_negligible(claim)
-            assert self.goals.bars(claim).tolist() == pytest.approx([3e-10] * claim.size)
+            assert self.goals.bars(claim).tolist() == pytest.approx(
+                [3e-10] * claim.size, rel=1e-6, abs=0
+            )
         assert not self.goals.is_negligible(np.array([0.0, 1.01e-12, 0.0]))
 
 
@@ -511,7 +513,7 @@ class TestMeasurement:
         first = next(m for m in seen if np.all(m != 0))
         size = float(np.sqrt(np.mean(theta**2)))
         for part, scale in zip(np.split(first, 3), (5.0, 1e-3, size), strict=True):
-            assert np.sqrt(np.mean(part**2)) == pytest.approx(1e-10 * scale, rel=0.1)
+            assert np.sqrt(np.mean(part**2)) == pytest.approx(1e-10 * scale, rel=0.1, abs=0)
 
     def test_kinks_may_be_met_on_ladders_and_along_directions(self) -> None:
         made = self.of(self.total, [1.0], [1.0])

@@ -30,6 +30,7 @@ from pytest_gradcheck.core.point import (
     Point,
     _also_seen,
     _follows,
+    _nondeterministic,
     _require_range,
     fits,
     in_float64,
@@ -176,6 +177,16 @@ class TestState:
         with pytest.raises(SubjectError, match=message):
             state.restore()
         assert owner.count == 0
+
+    def test_a_thing_is_replaced_in_each_of_its_places(self) -> None:
+        old, new, other = object(), object(), object()
+        owner = SimpleNamespace(a=old, b=other, c={"k": old, "l": other}, d=[old, other, old])
+        owner.e = (other, old)
+        state = State([("self", owner)])
+        assert state.replace(old, new) == 5  # the tuple is another in its one place
+        assert (owner.a, owner.b) == (new, other) and owner.c == {"k": new, "l": other}
+        assert owner.d == [new, other, new] and owner.e == (other, new)
+        assert state.replace(old, new) == 0
 
     def test_generators_of_all_base_classes_are_found(self) -> None:
         class Base:
@@ -608,6 +619,9 @@ class TestPoint:
         # 16 roundings of the entry, and 8 of a typical one
         for sign in (1, -1):
             assert self.seen([1.0, 1.0], [1 + sign * apart, 1.0]) == pytest.approx(apart / 24)
+        assert self.seen([2.0, 2.0], [2 + apart, 2.0]) == pytest.approx(apart / 48)
+        assert self.seen([1.0], [1 + apart]) == pytest.approx(apart / 24)
+        assert self.seen([0.0, 0.0], [0.0, 0.0], rounding=1e-9) == 1e-9
         small = [0.0, *[1.0] * 24]  # but no more than half of what all of them are apart
         size, typical = math.sqrt(24), math.sqrt(24 / 25)
         assert self.seen(small, [apart, *small[1:]]) == pytest.approx(
@@ -615,6 +629,56 @@ class TestPoint:
         )
         assert self.seen([1.0, 1.0], [1 + apart, 1.0], rounding=1e-7) == 1e-7
         assert self.seen([1.0, 1.0], [1.0, 1.0], rounding=1e-9) == 1e-9
+
+    def test_it_is_compared_with_the_generators_where_they_were(self) -> None:
+        rng = np.random.default_rng(0)
+        claims = [np.array([np.random.default_rng(0).random()])]  # of the first draw
+        for held, same in ((True, True), (False, False)):
+            state = State([("rng", rng)])
+            rng.random()
+            wide = SimpleNamespace(claimed=lambda: [np.array([rng.random()])])
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(points, "_widened", lambda *_, wide=wide: wide)
+                point = point_of(claims=claims, rounding=[0.0], held=held)
+                found = _also_seen(no_problem(), point, state, most=math.inf)
+            assert (found == [0.0]) == same
+            state.rewind()
+
+    def test_where_nothing_can_be_seen_its_own_rounding_stands(self) -> None:
+        def refuses() -> list[np.ndarray]:
+            raise TypeError("float32 alone")
+
+        for wide in (None, SimpleNamespace(claimed=refuses)):
+            point = point_of(claims=[np.ones(1)], rounding=[1e-7])
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(points, "_widened", lambda *_, wide=wide: wide)
+                assert _also_seen(no_problem(), point, State([]), most=1.0) == [1e-7]
+
+    def refused(self, drawn: Any, moved: Any, frozen: str, **more: Any) -> str:
+        point = point_of(**{"base": 4.0, "jitter": 1.0} | more)
+        return _nondeterministic(point, drawn, moved, Settings(freeze_rng=frozen))
+
+    def test_what_is_said_of_a_loss_that_is_another_each_time(self) -> None:
+        said = self.refused([], [], "auto")
+        assert said.startswith(
+            "the loss is not deterministic: two evaluations at the same parameters differ by 1"
+            " (relatively 2.5e-01); a difference quotient would measure that"
+        )
+        assert said.endswith("seed the generator in before_each=, or both.")
+        said = self.refused(["numpy.random", "rng"], ["self.n"], "off")
+        assert said.endswith(
+            "It draws random numbers from numpy.random, rng: switch dropout off"
+            ' for the check, or hold the generators with freeze_rng="auto".'
+        )
+        assert "It draws" not in self.refused(["rng"], [], "auto")
+        assert "It draws" not in self.refused([], [], "off")
+        said = self.refused(["rng"], list("abcdef"), "auto")
+        assert "moved between two evaluations: a, b, c, d, e, .... Reset it" in said
+        assert "moved between two evaluations: a, b, c, d, e. Reset" in self.refused(
+            [], list("abcde"), "on"
+        )
+        assert "(relatively 1.0e+300)" in self.refused([], [], "on", base=0.0)
+        assert "(relatively 2.5e-01)" in self.refused([], [], "on", base=-4.0)
 
     def test_what_is_further_apart_is_an_error(self) -> None:
         assert self.seen([3.0, 4.0], [3.0, 4.0049]) > 0
@@ -814,6 +878,21 @@ class TestSituation:
         assert _inputs((images, np.ones((7, 4)))).shape == (4, 5, 2)
         X.flags.writeable = False
         assert _inputs((X,)) is None
+
+    def test_an_error_on_the_way_is_none_of_the_check(self) -> None:
+        def refuses() -> Any:
+            raise RuntimeError("no more")
+
+        X = np.arange(12.0).reshape(4, 3)
+        parameter = Parameter("a", np.array([3.0, -4.0]))
+        for loss, claim in ((lambda: float(X[1] @ X[1]), refuses), (refuses, lambda: [])):
+            point = Point(Loss(loss), 5.0, [], claim, [], 0.0, False)
+            situation = Situation([], [], (X,), point, Saved([parameter]))
+            before = X.copy()
+            assert situation.without(1) is None and np.array_equal(X, before)
+            assert situation.moved() is None
+            assert situation.followed(["a"]) == []
+            assert parameter.array.tolist() == [3, -4]
 
 
 class TestBatches:

@@ -74,6 +74,9 @@ SPENT = 20.0
 ANYWHERE = {
     "frozen=False": "nothing assigns to a record; that nothing can is for those who read",
     "strict=False": "both are equally long; `strict` would tell a mistake of ours",
+    ") -> float: ...": "a protocol is for type checkers",
+    ") -> bool: ...": "a protocol is for type checkers",
+    ") -> NDArray[np.intp]: ...": "a protocol is for type checkers",
     "reshape(~1": "NumPy works out any negative length",
     "reshape(- 2": "NumPy works out any negative length",
     "reshape( - 2": "NumPy works out any negative length",
@@ -95,6 +98,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self.points = max(1, moved.size // 5)": (
             "how much smaller a batch is tried where memory ran out: a cost"
         ),
+        "apart = NARROW * rounding if rounding >= 1e-10 else APART": "no precision is of that",
         "MEMORY = 65 * 2**20": "the memory that a batch may take has no sharp bound",
         "ASIDE = (1.0, +0.7)": "a batch is compared at some places beside the point: any will do",
         "ASIDE = (1.0, 0.7)": "a batch is compared at some places beside the point: any will do",
@@ -122,6 +126,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if found.kink or not math.isfinite(found.uncertainty - known):": (
             "finite where both are, as their sum"
         ),
+    },
+    "core.displaced": {
+        (
+            "bound = max(settings.warn * there.scale, claimed * there.scale / (here.scale or 2.0)"
+            " / 2)"
+        ): "where claim and measurement are zero, so is what the claim is off",
+        "rng = np.random.default_rng([seed, 0])": "any displacement will do",
     },
     "core.by_probe": {
         "TYPICAL = 31": "about how many evaluations workers would share: a cost",
@@ -192,6 +203,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "no two such floats are equal"
         ),
         "even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 1))]": "likewise",
+    },
+    "core.tied": {
+        "if array.flags.c_contiguous and array.flags.f_contiguous:": (
+            "the addresses of others are looked at as well: a cost"
+        ),
     },
     "core.view": {
         "_UNKNOWN, _NOTHING, _CERTAIN, _NOT_FINITE = -2, -1, 99, 200": (
@@ -275,9 +291,8 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "return self._left >= 0": "one entry more or less in a budget of 50,000 evaluations",
     },
     "core.measured": {
-        "@property left out before def coarsest(self) -> float: ...": (
-            "a protocol is for type checkers"
-        ),
+        " left out before @property": "the first of a protocol, which is for type checkers",
+        "if 1.0 < plain < math.inf:": "scaled by the largest: the same norm by another way",
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
     },
     "core.probes": {
@@ -310,6 +325,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.situation": {
+        "parameter.write(parameter.round(theta - size * step))": "a move to the other side",
         "rng, other = np.random.default_rng(0), np.random.default_rng( 2)": "any two will do",
         "return self.point.claim() if change >= CURVED * abs(before) else None": (
             "no float is at that very bound"
