@@ -9,7 +9,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pytest_gradcheck import GradcheckError, SettingsError, SubjectError, session
+from pytest_gradcheck import (
+    GradcheckError,
+    GradcheckWarning,
+    SettingsError,
+    SubjectError,
+    session,
+)
 from pytest_gradcheck.options import RECORDS, REPORTED
 from pytest_gradcheck.session import failure_of
 
@@ -235,6 +241,33 @@ def test_executor_of_a_call_is_the_one_that_is_asked(run: Any) -> None:
             gradcheck(Dropout(), executor=Pool())
     """
     ).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(("line", "shown"), [(None, 1), (0, 1), (6, 7)])
+def test_a_warning_points_to_the_test_that_returned_the_object(
+    line: int | None, shown: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "warning", lambda result: ["WARN", "more"])
+    item = SimpleNamespace(reportinfo=lambda: ("test_net.py", line, "test_net"))
+    result = SimpleNamespace(status="warn")
+    with pytest.warns(GradcheckWarning, match="WARN\nmore") as seen:
+        session.report(item, result, returned_by=len)  # type: ignore[arg-type]
+    assert (seen[0].filename, seen[0].lineno) == ("test_net.py", shown)
+    with pytest.warns(GradcheckWarning, match="WARN"):
+        session.report(item, result)  # type: ignore[arg-type]
+    session.report(item, SimpleNamespace(status="pass"))  # type: ignore[arg-type]
+
+
+def test_findings_of_others_come_after_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    hook = SimpleNamespace(
+        pytest_gradcheck_findings=lambda situation: (
+            asked.append(situation) or [["b", "c"], None, ["d"]]
+        )
+    )
+    monkeypatch.setattr(session, "explain", lambda situation: ["a"])
+    found = session._explained(SimpleNamespace(ihook=hook), "here")  # type: ignore[arg-type]
+    assert (found, asked) == (["a", "b", "c", "d"], ["here"])
 
 
 @pytest.mark.parametrize("path", [None, "report.html"])

@@ -500,7 +500,7 @@ class TestPoint:
             *((1e145, 1.0, None), (1.1e145, 1.0, "the loss is as large as 1e+145")),
             *((-1.1e145, 1.0, "the loss is as large as 1e+145"), (1.0, 1e145, None)),
             *((1.0, -1e146, "the gradient is as large as 1e+146"), (math.inf, 1.0, None)),
-            *((1e-146, 1e-147, "the loss is as small as 1e-146"), (1e-144, 1e-147, None)),
+            *((1e-146, 1e-147, "the loss is as small as 1e-146"), (1e-145, 1e-147, None)),
             *((1e-147, 1e-146, "the gradient is as small as 1e-146"), (1e-200, 0.0, None)),
             *((1e-300, 1e-146, None), (0.0, 1e-146, None), (1.0, math.nan, None)),
         ],
@@ -573,6 +573,16 @@ class TestPoint:
         assert self.looked(5.0, freeze_rng="on").held
         with pytest.raises(SubjectError, match=r"differ by 1 \(relatively 2\.0e-01\)"):
             self.looked([5.0, 6.0])
+
+    def test_generators_are_held_where_a_loss_draws_though_it_seems_the_same(self) -> None:
+        for frozen, held, drawn in (("auto", True, ("rng",)), ("off", False, ())):
+            rng = np.random.default_rng(0)
+            problem = no_problem()
+            problem.loss = lambda rng=rng: 5.0 + 0 * rng.random()
+            state, saved = State([("rng", rng)]), Saved(problem.parameters)
+            point = inspect_point(problem, Settings(freeze_rng=frozen), state, saved)
+            assert (point.held, point.drawn) == (held, drawn)
+            assert point.loss.evaluations == (5 if held else 2)
 
     @pytest.mark.parametrize(
         ("claim", "copied", "refine", "used"),
@@ -791,12 +801,12 @@ class TestProblem:
     def test_parameters_are_put_back_though_one_of_them_resists(self) -> None:
         class Resists(Parameter):
             def restore(self, saved: Any) -> None:
-                raise RuntimeError("not this one")
+                raise RuntimeError(f"not {self.name}")
 
         parameters = [Resists("a", np.ones(1)), Parameter("b", np.ones(1))]
-        saved = Saved(parameters)
+        saved = Saved([*parameters, Resists("c", np.ones(1))])
         parameters[1].array[0] = 5.0
-        with pytest.raises(RuntimeError, match="not this one"):
+        with pytest.raises(RuntimeError, match="not a"):
             saved.restore()
         assert parameters[1].array[0] == 1.0
         assert saved.origin(parameters[1]).tolist() == [1.0]

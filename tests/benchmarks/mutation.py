@@ -291,6 +291,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "return self._left >= 0": "one entry more or less in a budget of 50,000 evaluations",
     },
     "core.measured": {
+        "far = np.flatnonzero(error >= np.maximum(10 * self.bar, least))": (
+            "each of them is looked at once more"
+        ),
         " left out before @property": "the first of a protocol, which is for type checkers",
         "if 1.0 < plain < math.inf:": "scaled by the largest: the same norm by another way",
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
@@ -330,6 +333,12 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "return self.point.claim() if change >= CURVED * abs(before) else None": (
             "no float is at that very bound"
         ),
+    },
+    "settings": {
+        (
+            'return f"; did you mean {close[ -1]!r}?" if close else f"; the settings are'
+            " {', '.join(NAMES)}\""
+        ): "of one the first is the last",
     },
     "core.weights": {
         "for _ in range(59):": "a bracket has long been halved to two neighbouring floats",
