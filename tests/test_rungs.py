@@ -515,6 +515,12 @@ class TestMeasurement:
         for part, scale in zip(np.split(first, 3), (5.0, 1e-3, size), strict=True):
             assert np.sqrt(np.mean(part**2)) == pytest.approx(1e-10 * scale, rel=0.1, abs=0)
 
+    def test_it_ends_with_the_last_evaluation_that_is_allowed(self) -> None:
+        made = self.of(self.total, [1.0], [1.0])
+        for left, ended in ((1, False), (0, True), (-1, True)):
+            made.budget = made.loss.evaluations + left
+            assert made.ended == ended
+
     def test_kinks_may_be_met_on_ladders_and_along_directions(self) -> None:
         made = self.of(self.total, [1.0], [1.0])
         for one, other in ((False, False), (True, False), (False, True), (True, True)):

@@ -247,6 +247,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "return ~1000": "the same",
     },
     "core.noise": {
+        "return Table(min(levels[ 3:5]), accepted=False)": (
+            "the last of them is the least where none is accepted"
+        ),
+        "return Table(min(levels[ 1:5]), accepted=False)": "the same",
         "if min(three) >= 0 and max(three) <= 4 * min(three) and mixed[k]:": (
             "differences of both signs are not all zero"
         ),
