@@ -512,6 +512,7 @@ class TestKnown:
 
     def test_vanishes_where_the_claim_is_wrong_and_zero_is_not(self) -> None:
         assert measured([1.0, 1.0], [0.125, -0.125], 0.125).vanishes
+        assert measured([0.5], [0.125], 0.125).vanishes
         assert not measured([1.0, 1.0], [0.125, -0.126], 0.125).vanishes
         assert not measured([0.25, 0.0], [0.125, 0.125], 0.125).vanishes
         assert not measured([0.0], [0.0]).vanishes

@@ -24,6 +24,7 @@ from pytest_gradcheck.core.directions import Bound, Directions, _expected
 from pytest_gradcheck.core.fit import Fit, Window, _solve, _together
 from pytest_gradcheck.core.jumps import PLACES, _jumps_within, slopes_belie_secants
 from pytest_gradcheck.core.ladder import (
+    JUMP,
     ONE_SIDED,
     Estimate,
     Ladder,
@@ -114,6 +115,25 @@ class TestLadder:
             bar = 4 * math.sqrt(2) * max(noise, scatter) * jump
             assert verdict(edge, 0.0).noise == pytest.approx(bar)
 
+    @pytest.mark.parametrize("seed", range(6))
+    def test_what_is_left_of_a_jump_is_known_as_its_neighbours_in_the_tableau(
+        self, seed: int
+    ) -> None:
+        losses = np.random.default_rng(seed).normal(size=(2, 4))
+
+        def f(h: float) -> float:
+            return float(losses[int(h > 0), round(-math.log(abs(h), 4))]) if h else 0.0
+
+        ladder = ladder_of(f, range(0, -4, -1))
+        ladder.noise = 0.0
+        table = tableau([ladder.rungs[-k].jump for k in range(4)], JUMP)
+        last = [e for e in ladder.estimates() if e.finest == 4.0**-3]
+        assert [e.step for e in last] == [4.0**-2, 4.0**-1, 1.0]
+        for j, one in enumerate(last, 1):
+            off = [abs(one.jump - table[3][j - 1]), abs(one.jump - table[2][j - 1])]
+            assert one.jump == table[3][j]
+            assert one.jump_error == pytest.approx(max(off))  # of noise there is none
+
     def test_finer_ones_are_at_shorter_steps(self) -> None:
         ladder = ladder_of(math.exp, (0, -2, -1))
         assert [r.step for r in ladder.finer_than(ladder.rungs[-1])] == [4.0**-2]
@@ -174,10 +194,18 @@ class TestAgreement:
             for off, agrees in ((0.029, True), (0.031, not looked)):
                 ladder = ladder_of(lambda h, off=sign * off: (2 + off) * h, [step])
                 assert _agrees_with_rungs(self.fit, ladder) == agrees
+            flat = Fit(sign * 0.5, 0.25, 0.25, 0.0, 0.0, 0.0, np.array([sign * 2.0]), 4.0)
+            assert _agrees_with_rungs(flat, ladder_of(lambda h: 0.0, [step]))  # at its very end
             noisy = ladder_of(lambda h, s=sign: (2 + s * 0.34) * h, [step], noise=0.01)
             assert _agrees_with_rungs(self.fit, noisy)  # 8 * 0.01 in a step of 0.25
             noisy = ladder_of(lambda h, s=sign: (2 + s * 0.36) * h, [step], noise=0.01)
             assert _agrees_with_rungs(self.fit, noisy) != looked
+
+    def test_what_says_the_same_is_the_same_whatever_it_rests_on(self) -> None:
+        def fit(more: float) -> Derivative:
+            return Derivative.of_fit(Fit(1.0, 0.5, 0.25, 0.0, 2.0, 0.0, np.ones(2) + more, 2.0))
+
+        assert fit(0.0) == fit(1.0) and "odd" not in repr(fit(0.0))
 
     def test_a_claim_at_the_end_of_an_error_bar_is_not_contradicted(self) -> None:
         found = Derivative.smooth(1.0, 0.5, 0.1, 1e-3)
@@ -398,6 +426,28 @@ class TestNoise:
     def test_one_is_enough_where_it_shows_noise(self) -> None:
         rng = np.random.default_rng(0)
         assert self.spacings(lambda t: float(rng.standard_normal()), 0.0) == pytest.approx([-10])
+
+    @pytest.mark.parametrize(
+        ("values", "square"),
+        [
+            ([0, 0, 0, 0, 1, 2, 2, 0], 6 / 7 / 2),  # 3.3 times as much as in third differences
+            ([0, 1, 2, 3, 3, 2, 1, 0], 2 / 5 / 20),  # 4.6 times: the third are taken themselves
+        ],
+    )
+    def test_three_orders_agree_within_a_factor_of_four(
+        self, values: list[int], square: float
+    ) -> None:
+        found = difference_table(np.array(values, float))
+        assert found.accepted and found.noise == pytest.approx(math.sqrt(square))
+
+    def test_two_orders_of_differences_that_agree_are_not_enough(self) -> None:
+        values = np.array([1.2, 2.0, 4.0, 8.2, 16.1, 32.1, 64.2, 127.9])  # powers of 2, nearly
+        level = {
+            k: math.sqrt(np.mean(np.diff(values, k) ** 2) / math.comb(2 * k, k)) for k in (5, 6, 7)
+        }
+        assert level[6] == pytest.approx(level[7], rel=0.01) and level[5] > 1.9 * level[6]
+        found = difference_table(values)
+        assert not found.accepted and found.noise == pytest.approx(level[5])
 
     def test_it_ends_at_the_first_spacing_that_shows_noise(self) -> None:
         rng = np.random.default_rng(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -487,7 +488,7 @@ class TestMeasurement:
         assert not self.known(1.0, 2.0, 0.0051, 1e-6) and not self.known(1.0, 2.0, 0.0051, 1e-4)
 
     def test_where_nothing_is_certain_an_error_is_known_if_it_keeps_warn(self) -> None:
-        assert self.known(1.0, 1.0, 1.9e-4, 1e-4)
+        assert self.known(1.0, 1.0, 1.9e-4, 1e-4) and self.known(1.0, 1.0, 2e-4, 1e-4)
         assert not self.known(1.0, 1.0, 2.1e-4, 1e-4)
         bar = 1.5e-4
         assert not self.known(1.0, 1 + bar + 1.9e-6, bar, 1e-4)
@@ -632,6 +633,72 @@ class TestMeasurement:
         assert len(self.climbed(np.ones(100), 1.02 * limit, 1e-4)) == count
         assert len(self.climbed(np.ones(100), 0.98 * limit, 1e-4)) > count
         assert len(self.climbed(np.ones(100), 1.02 * limit, 1e-6)) == 64  # after `tol`
+
+    class Averages:
+        """Instead of `Climbing`: entries are found to be so, and what is noted of them is kept."""
+
+        kinked = False
+
+        def __init__(self, found: Derivative, across: Derivative) -> None:
+            self.noted, self.points = [], []
+            measure = {"measure": found, "across_jumps": across}
+            self.climb = SimpleNamespace(
+                **{
+                    name: lambda points, one=one: self.points.append(points) or one
+                    for name, one in measure.items()
+                }
+            )
+
+        def start(self, block: Measured, i: int, j: int, measured: float) -> Any:
+            assert measured == block.numeric[j]
+            return self.climb
+
+        def note(self, block: Measured, i: int, j: int, climb: Any, found: Derivative) -> None:
+            self.noted.append((i, j, found))
+            block.uncertainty[j] = found.uncertainty
+
+    def sharpened(
+        self, found: Derivative, *, jumps: int = 0, across: Any = None, climbed: int = 2
+    ) -> Any:
+        # one entry of two, of 3 and of 4, is known to 0.004: beside 10, four times `warn`
+        made = self.of(self.total, [3.0, 4.0], [1.0, 1.0])
+        block = made.blocks[0]
+        block.numeric[:], block.uncertainty[:] = [3.0, 4.0], [0.004, 1e-9]
+        block.climbed[:climbed], block.jumps = True, jumps
+        made.ladders, made.directions = self.Averages(found, across), self.Answers(None, None)
+        made.budget = math.inf
+        made._sharpen(0)
+        return made
+
+    def test_entries_that_keep_a_block_open_are_averaged(self) -> None:
+        first, second = (math.ceil(128 * (4 / part) ** 2) for part in (1.0, 0.5))
+        sharp = Derivative.smooth(3.002, 5e-4, 5e-4, 1e-7)
+        made = self.sharpened(sharp)
+        assert made.ladders.noted == [(0, 0, sharp)] and made.ladders.points == [first]
+        still = Derivative.smooth(3.002, 0.0039, 5e-4, 1e-7)  # sharper, and not sharp enough
+        made = self.sharpened(still)
+        assert made.ladders.points == [first, second] and len(made.ladders.noted) == 1
+        for none in (
+            Derivative.smooth(3.002, 0.004, 5e-4, 1e-7),  # no sharper than before
+            Derivative.smooth(3.0046, 5e-4, 5e-4, 1e-7),  # another value than before
+            Derivative.smooth(2.9954, 5e-4, 5e-4, 1e-7),
+            Derivative(3.0, 5e-4, 5e-4, 2.9, 3.1),  # a kink
+        ):
+            made = self.sharpened(none)
+            assert not made.ladders.noted and made.ladders.points == [first, second]
+        assert self.sharpened(Derivative.smooth(3.0044, 5e-4, 5e-4, 1e-7)).ladders.noted
+
+    def test_across_jumps_where_there_are_some(self) -> None:
+        one, other = (Derivative.smooth(3.0, bar, bar, 1e-7) for bar in (5e-4, 6e-4))
+        assert self.sharpened(one, across=other).ladders.noted == [(0, 0, one)]
+        assert self.sharpened(one, across=other, jumps=1).ladders.noted == [(0, 0, other)]
+
+    @pytest.mark.parametrize(("climbed", "asked"), [(2, 0), (1, 1)])
+    def test_directions_bound_what_did_not_climb(self, climbed: int, asked: int) -> None:
+        sharp = Derivative.smooth(3.0, 5e-4, 5e-4, 1e-7)
+        assert len(self.sharpened(sharp, climbed=climbed).directions.asked) == asked
+        wide = Derivative.smooth(3.0, 0.004, 5e-4, 1e-7)
+        assert len(self.sharpened(wide, climbed=climbed).directions.asked) == 2 * asked
 
     class Answers:
         """Instead of `Directions`: what they say is settled, of which blocks is kept."""

@@ -74,6 +74,7 @@ SPENT = 20.0
 ANYWHERE = {
     "frozen=False": "nothing assigns to a record; that nothing can is for those who read",
     "strict=False": "both are equally long; `strict` would tell a mistake of ours",
+    "repr=True": "what a repr shows is for those who read",
     ") -> float: ...": "a protocol is for type checkers",
     ") -> bool: ...": "a protocol is for type checkers",
     ") -> NDArray[np.intp]: ...": "a protocol is for type checkers",
@@ -247,6 +248,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "return ~1000": "the same",
     },
     "core.noise": {
+        (
+            "lowest = max(lowest, float(np.ptp(values)) / math.sqrt(12) if widened else -1.0)"
+        ): "no noise is negative",
         "return Table(min(levels[ 3:5]), accepted=False)": (
             "the last of them is the least where none is accepted"
         ),
@@ -285,6 +289,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
             " too soon, random directions contradict it: a cost"
         ),
         "SOME = 33": "the same",
+        (
+            "level = -1.0 if np.any(known <= bars[tried]) else float(np.min(known, initial=np.inf))"
+        ): "no error is negative",
         "blocks[ -1].unsettle()": "of one block the first is the last",
         "self.tol, self.warn, self.rng, self.budget = tol, warn, rng, -1.0": "`run` says how many",
         "if count and reached >= 2 * goal * block.scale:": "no two such floats are equal",
