@@ -345,6 +345,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "no float is at that very bound"
         ),
     },
+    "returned": {
+        (
+            "def _refuse(item: Any, why: str | SettingsError, /, at_its_end: bool = False)"
+            " -> NoReturn:"
+        ): "callers name it",
+        "value = returned[ -1] if returned else None": "of one the first is the last",
+    },
     "settings": {
         (
             'return f"; did you mean {close[ -1]!r}?" if close else f"; the settings are'
