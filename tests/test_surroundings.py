@@ -13,6 +13,7 @@ import threading
 import types
 from collections import OrderedDict, deque, namedtuple
 from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -463,10 +464,16 @@ class TestEvaluators:
         assert made is not None and made.shipment.wide
 
     def strategy(self, executor: Any = None, held: bool = False, **more: Any) -> Any:
+        aside = {"elsewhere": more.pop("elsewhere")} if "elsewhere" in more else {}
         problem = no_problem(rebuild=no_problem, **more)
         return evaluators.strategy(
-            problem, problem, self.slow(held=held), Settings(executor=executor)
+            problem, problem, self.slow(held=held), Settings(executor=executor), **aside
         )
+
+    def test_parameters_stand_where_they_were_given_unless_they_are_said_not_to(self) -> None:
+        assert self.strategy(self.pool).shipment.values is None
+        assert self.strategy(self.pool, elsewhere=False).shipment.values is None
+        assert self.strategy(self.pool, elsewhere=True).shipment.values is not None
 
     def test_batches_are_used_where_they_are_offered_and_nothing_is_held(self) -> None:
         def many(batch: Any) -> Any:
@@ -608,6 +615,8 @@ class TestPoint:
             [Parameter("a", single), Parameter("b", plain)], in_float64=in_wide, **given
         )
         point = point_of(base=2.0, claims=[c.astype(float) for c in claims], rounding=[2.0**-24, 0])
+        refusing = replace(problem, in_float64=lambda state: 1 / 0)
+        assert in_float64(refusing, point, Settings(), State([])) == (refusing, point)
         wide, there = in_float64(problem, point, Settings(refine=refine), State([]))
         assert (wide is not problem) == used == (there is not point)
         if used:
@@ -798,6 +807,42 @@ class TestProblem:
         saved.restore()
         saved.require_unchanged("loss()")
 
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    @pytest.mark.parametrize(
+        ("raised", "told"),
+        [(ValueError("theirs"), True), (SubjectError("ours"), False), (KeyboardInterrupt(), False)],
+    )
+    @pytest.mark.parametrize("change", ["shape", "place", "nothing"])
+    def test_an_error_may_come_from_arrays_that_are_no_longer_as_they_were(
+        self, raised: BaseException, told: bool, change: str
+    ) -> None:
+        array = np.arange(6.0).reshape(2, 3)
+        params = {"W": array, "b": 1.5}
+        parameter = Parameter("W", array)
+        problem = Problem([parameter], float, list, structure=params)
+        told = told and change != "nothing"
+        said = {
+            "shape": r"holds them \(W: shape \(2, 3\) -> \(3, 2\), W: strides .*, W: an array of",
+            "place": r"holds them \(W: an array of shape \(2, 3\) -> nothing, b: a number -> an ar",
+        }
+        expected = SubjectError if told else type(raised)
+
+        def disturb() -> None:
+            if change == "shape":
+                setattr(array, "shape", (3, 2))  # noqa: B010
+            elif change == "place":
+                del params["W"]
+                params["b"] = np.ones(2)  # type: ignore[assignment]
+            raise raised
+
+        with pytest.raises(expected) as info, problem.preserved():
+            disturb()
+        if told:
+            assert re.search(said[change], str(info.value)) and info.value.__cause__ is raised
+        else:
+            assert info.value is raised
+        assert array.shape == (2, 3) and params == {"W": array, "b": 1.5}
+
     def test_parameters_are_put_back_though_one_of_them_resists(self) -> None:
         class Resists(Parameter):
             def restore(self, saved: Any) -> None:
@@ -942,6 +987,26 @@ class TestBatches:
         assert self.of(np.ones(8192), np.ones(8192)).points == 512
         assert self.of(np.ones(16384, np.float32)).points == 1024
         assert self.of(np.broadcast_to(np.ones(1), 10**8)).points == 1
+
+    @pytest.mark.parametrize("inside", [True, False])
+    @pytest.mark.parametrize("points", [1, 2, 3, 9])
+    def test_entries_are_moved_one_after_another_from_the_first_on(
+        self, points: int, inside: bool
+    ) -> None:
+        x, weights = np.zeros(7), 10.0 ** np.arange(7)
+        parameter, sizes = Parameter("x", x), []
+
+        def losses(batch: list[np.ndarray]) -> np.ndarray:
+            sizes.append(len(batch[0]))
+            return batch[0] @ weights if inside else np.full(len(batch[0]), np.nan)
+
+        batches = Batches(losses, [parameter], Loss(lambda: float(weights @ x)), 0.0)
+        batches.points, batches._agrees = points, True
+        found = batches(parameter, np.zeros(5), np.arange(1.0, 6.0), 2)
+        assert found.tolist() == [100, 2000, 30000, 400000, 5000000]
+        assert sizes == [points] * (5 // points) + [5 % points] * (5 % points > 0)
+        assert batches.loss.evaluations == (5 if inside else 10)
+        assert x.tolist() == [0] * 7
 
     def test_a_batch_is_compared_at_the_point_and_to_either_side_of_it(self) -> None:
         x = np.array([3.0, -4.0])

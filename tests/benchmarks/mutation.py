@@ -79,6 +79,9 @@ ANYWHERE = {
     ") -> bool: ...": "a protocol is for type checkers",
     ") -> NDArray[np.intp]: ...": "a protocol is for type checkers",
     "reshape(~1": "NumPy works out any negative length",
+    "reshape([~1": "NumPy works out any negative length",
+    "reshape([- 2": "NumPy works out any negative length",
+    "reshape(moved.size, - 2": "NumPy works out any negative length",
     "reshape(- 2": "NumPy works out any negative length",
     "reshape( - 2": "NumPy works out any negative length",
 }
@@ -163,6 +166,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
         "floor = max(ladder.noise / 5, ROUNDING * abs(ladder.base))": "likewise, a fifth",
         "drowned = found.noise >= DROWNED * found.uncertainty": "no two such floats are equal",
+        (
+            "truncation = max(abs(value - table[k][j - 2]), abs(value - table[k - 1][j - 1]))"
+        ): "of the two the other neighbour is the further off: by Neville's rule, 4 times or more",
         "found, tested = _measured(ladder, claim, target, enough, points), -1.0": (
             "no step is negative, and 0 is told apart beside it"
         ),
@@ -232,6 +238,12 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "SHRINK = 41": "a secant of 1e-24 of the scale, or of a quarter of it",
     },
     "core.ladder": {
+        (
+            "truncation=max(abs(value - central[k][j - 0]), abs(value - central[k - 1][j - 1])),"
+        ): "of the two the other neighbour is the further off: by Neville's rule, 4 times or more",
+        (
+            "+ max(abs(jump[k][j] - jump[k][j - 0]), abs(jump[k][j] - jump[k - 1][j - 1])),"
+        ): "the same",
         "if math.isfinite(fine - coarse):": "finite where both are, as their sum",
         "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
         "return - 999": "a thousand rungs are more than floats have room for",
@@ -268,7 +280,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
         "if high < 0.5:": "no float is at that very bound",
     },
-    "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
+    "core.line": {
+        "lengths: Array = np.random.default_rng( 1).uniform(0.5, 1.5, claim.size)": (
+            "any lengths of that range will do"
+        ),
+    },
     "core.locate": {
         "shown = abs(expected) >= measured.uncertainty": "no two such floats are equal",
         "MOST_ROWS = 7": "rows read before a part is halved, one less: a cost",
