@@ -325,6 +325,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if 1.0 < plain < math.inf:": "scaled by the largest: the same norm by another way",
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
     },
+    "core.point": {
+        "slope = max(float(np.max(np.abs(g), initial= -1.0)) for g in point.claims)": (
+            "no magnitude is negative"
+        ),
+    },
     "core.probes": {
         "RUNGS = 13": "one step more along a direction where twelve were not enough: a cost",
     },
