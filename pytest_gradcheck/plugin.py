@@ -85,6 +85,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """The same where pytest does not call the test: unittest does, or a plugin for coroutines."""
+    __tracebackhide__ = True
     if item.get_closest_marker("gradcheck") is None:
         return (yield)
     from .returned import checking_returned, collecting_awaited, is_async, is_of_unittest

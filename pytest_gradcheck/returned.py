@@ -90,7 +90,6 @@ def collecting_returned(item: pytest.Function) -> Iterator[list[Any]]:
 
     @functools.wraps(function)
     def test(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
         returned.append(function(*args, **kwargs))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -106,7 +105,6 @@ def collecting_awaited(item: pytest.Function) -> Iterator[None]:
 
     @functools.wraps(function)
     async def test(*args: Any, **kwargs: Any) -> None:
-        __tracebackhide__ = True
         returned.append(await function(*args, **kwargs))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -129,12 +127,10 @@ def checking_returned(item: Any) -> Iterator[None]:
 
     @functools.wraps(function)
     def test() -> None:
-        __tracebackhide__ = True
         check_returned(item, [function()])
 
     @functools.wraps(function)
     async def awaited() -> None:
-        __tracebackhide__ = True
         check_returned(item, [await function()])
 
     with pytest.MonkeyPatch.context() as patch:

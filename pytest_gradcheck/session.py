@@ -92,7 +92,6 @@ class Gradcheck:
 
 
 def check_for(item: pytest.Item, subject: Any, args: tuple[Any, ...], settings: Settings) -> Result:
-    __tracebackhide__ = True
     records = item.stash[RECORDS]
     seed = zlib.crc32(f"{item.nodeid}#{len(records)}".encode())
     if settings.executor is None:
@@ -118,7 +117,7 @@ def _adapted(item: pytest.Item, args: tuple[Any, ...], settings: Settings, subje
 
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     """Send the records made since the last report of this test with this one."""
-    done = item.stash.get(REPORTED, 0)
+    done = item.stash[REPORTED]
     records = item.stash[RECORDS][done:]
     item.stash[REPORTED] = done + len(records)
     report.__dict__["gradcheck"] = records

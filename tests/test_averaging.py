@@ -218,7 +218,6 @@ def test_probes_average_noise_over_many_points_where_that_decides() -> None:
     assert result.status == "pass" and result.findings == ()
 
 
-
 @pytest.mark.parametrize("seed", [1, 2, 8, 17, 36, 46])
 def test_kinks_that_a_wide_window_smooths_over_contradict_nothing(seed: int) -> None:
     """A sum of ramps that begin all around, in single precision: a unit of a trained network."""

@@ -58,9 +58,9 @@ class TestNorms:
     @pytest.mark.parametrize("size", [1e-300, 1e-150, 1.0, 1e150, 1e300])
     def test_of_any_magnitude(self, size: float) -> None:
         values = size * np.array([3.0, -4.0, 0.0, 0.0])
-        assert norm(values) == pytest.approx(5 * size)
-        assert rms(values) == pytest.approx(2.5 * size)
-        assert scale_of(values) == pytest.approx(2.5 * size)
+        assert norm(values) / size == pytest.approx(5)
+        assert rms(values) / size == pytest.approx(2.5)
+        assert scale_of(values) / size == pytest.approx(2.5)
 
     def test_of_what_is_nothing_or_no_number(self) -> None:
         assert norm(np.zeros(3)) == rms(np.zeros(3)) == rms(np.zeros(0)) == 0
@@ -369,6 +369,193 @@ class TestVerdict:
 def letter(relative: float) -> str:
     """Two to a decade from 1e-12 on."""
     return "abcdefghijklmnopqrstuvwxyz"[max(0, min(round(2 * (math.log10(relative) + 12)), 25))]
+
+
+class TestBounds:
+    """Where each verdict begins, and what is told with it."""
+
+    settings = merge({"tol": 1e-7, "warn": 1e-5, "fail": 1e-3})
+
+    def told(self, *blocks: Measured, ended: bool = False) -> list[str]:
+        return [f.name for f in point_findings(blocks, self.settings, ended=ended)]
+
+    def test_settled_up_to_warn(self) -> None:
+        # one entry of 1, as claimed: its bar is relative to 2
+        assert is_settled(measured([1.0], [1.0], 2e-5), self.settings)
+        assert not is_settled(measured([1.0], [1.0], 2.001e-5), self.settings)
+        assert is_settled(measured([1.0], [1 + 1.9e-7]), self.settings)
+        assert not is_settled(measured([1.0], [1 + 2.1e-7]), self.settings)
+
+    def test_coarse_from_warn_and_tiny_from_a_half(self) -> None:
+        coarse = ["coarse"]
+        for bar, names in ((2e-5, []), (2.1e-5, coarse), (0.98, coarse), (1.0, coarse)):
+            assert self.told(measured([1.0], [1.0], bar)) == names
+        tiny = measured([1.0], [1.0], 1.02)
+        (found,) = point_findings([tiny], self.settings)
+        assert (found.name, found.where) == ("tiny-gradient", ("W",))
+        assert found.evidence == {"bound": pytest.approx(0.51), "gradient": 1.0}
+        assert "its gradient (1.0e+00) lies under" in found.message
+        assert "(1.0e+00). Compute" in found.message
+        assert self.told(tiny, ended=True) == ["coarse"]
+
+    @pytest.mark.parametrize("bar", [1e-4, 1e-3])
+    def test_not_coarse_where_an_error_is_certain(self, bar: float) -> None:
+        for beyond, names in ((1.9e-7, ["coarse"]), (2.2e-7, [])):
+            block = measured([1.0], [1 + bar + beyond], bar, climbed=np.array([True]))
+            assert self.told(block) == names
+
+    @pytest.mark.parametrize("ended", [True, False])
+    def test_coarse_ones_are_told_together_with_the_coarsest(self, ended: bool) -> None:
+        bars = {"a": 2e-4, "b": 8e-4, "c": 0.0}
+        blocks = [measured([1.0], [1.0], bar, name=name) for name, bar in bars.items()]
+        (found,) = point_findings(blocks, self.settings, ended=ended)
+        assert found.where == ("a", "b") and found.evidence == {"bound": pytest.approx(4e-4)}
+        assert found.message.startswith("a, b are verified only to 4.0e-04: ")
+        assert ("it ended with the evaluations allowed" in found.message) == ended
+        assert ("the noise of the loss" in found.message) != ended
+        (found,) = point_findings(blocks[:1], self.settings)
+        assert found.message.startswith("a is verified only to 1.0e-04: ")
+
+    def test_untested_where_claim_and_measurement_are_zero(self) -> None:
+        block = measured([3e-20, 4e-20], [1e-4, 0.0], [1e-3, 2e-3], negligible=True)
+        (found,) = point_findings([block], self.settings)
+        assert (found.name, found.where) == ("zero-gradient", ("W",))
+        assert found.evidence == {
+            "claimed_norm": pytest.approx(5e-20, rel=1e-6, abs=0),
+            "uncertainty": 2e-3,
+        }
+        assert "(within 2.0e-03)" in found.message
+        wrong = measured([0.0], [1.0], 0.1, negligible=True, climbed=np.array([True]))
+        assert self.told(wrong) == []
+        assert self.told(measured([0.0], [0.0], negligible=True)) == ["zero-gradient"]
+        assert self.told(measured([0.0], [0.0])) == []
+
+    def test_up_to_tol_itself_nothing_is_certain(self) -> None:
+        # a claim of 0 of what is 1 within its bar, but for 2^-20
+        block = measured([0.0], [1.0], 1 - 2.0**-20, climbed=np.array([True]))
+        for tol, names in ((2.0**-20, ["tiny-gradient"]), (2.0**-21, [])):
+            settings = merge({"tol": tol, "warn": 1e-3})
+            assert [f.name for f in point_findings([block], settings)] == names
+
+    def test_of_a_parameter_that_is_no_number_nothing_can_be_measured(self) -> None:
+        block = measured(np.ones((2, 2)), [[1.0, 1.0], [math.nan, math.nan]])
+        (found,) = point_findings([block], self.settings)
+        assert found.message.endswith("the loss is NaN or infinite at every point tried around it")
+        assert found.message.startswith("W[1, 0]: the measured derivative is nan (2 of 4 entries)")
+        assert found.evidence == {"count": 2, "size": 4}
+        block.parameter.array[1, 0] = math.inf
+        (found,) = point_findings([block], self.settings)
+        assert found.message.endswith("the parameter itself is inf there, and cannot be moved")
+
+    def test_wrong_entries_are_counted_and_the_largest_is_told(self) -> None:
+        claim, numeric = np.full(1000, 1e3), np.full(1000, 1e3)
+        claim[[3, 5, 8]], numeric[[3, 5, 8]] = 0.1, [0.2, 0.3, 0.25]
+        (found,) = point_findings([measured(claim, numeric, 1e-6)], self.settings)
+        assert found.name == "wrong-entry" and found.message.startswith(
+            "W[5] is wrong by itself (relative error 5.0e-01, claimed 0.1, measured 0.3), though"
+        )
+        assert found.message.endswith("of W; 3 such entries")
+        assert found.evidence == {"count": 3, "relative_error": pytest.approx(0.5)}
+        numeric[0] = 2e3  # so that the norm does not hide it: the verdict says so
+        assert self.told(measured(claim, numeric, 1e-6)) == []
+
+    @pytest.mark.parametrize("tol", [1e-7, 0.5])
+    def test_error_bar_of_the_whole(self, tol: float) -> None:
+        a = measured([3.0], [3.3], 0.1, climbed=np.array([True]))
+        b = measured([4.0], [4.4], 0.2, climbed=np.array([True]))
+        scale = 5 + 5.5
+        least, most = math.hypot(0.2, 0.2) / scale, math.hypot(0.4, 0.6) / scale
+        status, error, bar = judge_whole([a, b], merge({"tol": tol}))
+        assert (status, error) == ("fail" if tol < 0.1 else "pass", pytest.approx(0.5 / scale))
+        down, up = error - least, most - error
+        assert bar == pytest.approx(down if tol < 0.1 else max(down, up)) and up > down
+
+    def test_what_is_said_of_one_parameter(self) -> None:
+        block = measured(np.ones((2, 3)), np.full((2, 3), 1.5), 0.1, climbed=np.full(6, True))
+        said = judge_block(block, self.settings)
+        assert (said.name, said.shape, said.status) == ("W", (2, 3), "fail")
+        assert said.relative_error == pytest.approx(0.2)
+        assert said.uncertainty == pytest.approx(0.1 / 2.5)
+        (one, *_) = worst_entries([block], 1)
+        assert (one.parameter, one.index) == ("W", (0, 0))
+        assert (one.analytic, one.numeric, one.error, one.uncertainty) == (1.0, 1.5, 0.5, 0.1)
+        assert one.share == pytest.approx(1 / 6)
+
+    def test_of_two_as_far_beyond_their_bars_the_larger_error_comes_first(self) -> None:
+        a = measured([1.0], [1.5], 0.25, name="a")
+        b = measured([1.0], [1.75], 0.5, name="b")
+        assert [e.parameter for e in worst_entries([a, b], 2)] == ["b", "a"]
+        assert [e.parameter for e in worst_entries([b, a], 2)] == ["b", "a"]
+        nan = measured([1.0, 1.0], [math.nan, 9.0], name="c")
+        assert [e.label for e in worst_entries([a, nan], 3)] == ["c[0]", "c[1]", "a[0]"]
+
+
+class TestKnown:
+    def test_a_bound_uses_up_less_of_many_bars(self) -> None:
+        for size, part in ((1, 1.0), (4, 0.7), (9, 0.6), (100, 0.46)):
+            bar = np.full(size, 2.0)
+            expected = 3 * math.sqrt(size) + part * 2 * math.sqrt(size)
+            assert norm_bound(np.full(size, -3.0), bar) == pytest.approx(expected)
+
+    def test_wrong_is_more_than_each_of_its_bounds(self) -> None:
+        assert not Single(0, 1.0, 0.0, 0.0).is_wrong(1.0, 0.0)
+        assert Single(0, 1.0, 0.0, 0.0).is_wrong(0.99, 0.0)
+        assert not Single(0, 1.0, 0.0, 0.1).is_wrong(0.1, 0.0)  # ten bars
+        assert Single(0, 1.0, 0.0, 0.099).is_wrong(0.1, 0.0)
+        assert not Single(0, 1.0, 0.0, 0.0).is_wrong(0.1, 1.0)
+        assert Single(0, 1.0, 0.0, 0.0).is_wrong(0.1, 0.99)
+        assert Single(0, 1.0, -1.0, 0.0).is_wrong(0.99, 0.0)
+        assert not Single(0, 3.0, 1.0, 0.0).is_wrong(0.5, 0.0)
+        block = measured([1.0, 1.0, 1.0], [0.0, 0.0, 0.5], [0.1, 0.099, 0.0])
+        assert [one.index for one in block.wrong(0.1, 0.0)] == [1, 2]
+        assert [one.index for one in block.wrong(0.1, 0.5)] == [1]
+
+    def test_vanishes_where_the_claim_is_wrong_and_zero_is_not(self) -> None:
+        assert measured([1.0, 1.0], [0.125, -0.125], 0.125).vanishes
+        assert measured([0.5], [0.125], 0.125).vanishes
+        assert not measured([1.0, 1.0], [0.125, -0.126], 0.125).vanishes
+        assert not measured([0.25, 0.0], [0.125, 0.125], 0.125).vanishes
+        assert not measured([0.0], [0.0]).vanishes
+
+    def test_what_is_told_of_all_entries(self) -> None:
+        block = measured([1.0, 2.0, 2.0], [2.0, 3.0, 6.0], [0.1, 0.3, 0.2])
+        assert (block.numeric_norm, block.coarsest, block.uniform) == (7.0, 0.3, False)
+        assert measured([], []).coarsest == 0
+        block.climbed[:] = True
+        assert (block.reference_norm, block.scale) == (7.0, 10.0)
+        block.kinks[[0, 2]] = True
+        assert block.kinked.tolist() == [0, 2]
+
+    def test_half_of_some_are_spread_from_the_smallest_claim_to_the_largest(self) -> None:
+        claim = np.arange(100.0)[::-1]
+        error = np.zeros(100)
+        error[[7, 50, 20, 80, 33]] = [5, 4, 3, 2, 1]
+        some = [one.index for one in measured(claim, claim + error).some(10)]
+        assert some == [7, 50, 20, 80, 33, 99, 75, 25, 0]  # the middle one is there already
+
+    def test_unsettled_ones_are_in_order_of_how_far_off_they_are(self) -> None:
+        block = measured(
+            [1.0, 1.0, math.nan, 1.0, 1.0, 1.0], [1.5, math.nan, 1.0, 0.0, 1.5, 9.0], math.inf
+        )
+        block.uncertainty[5] = 0.1
+        assert block.unsettled().tolist() == [1, 3, 0, 4]
+
+    def test_what_is_trusted_is_as_good_as_what_climbed(self) -> None:
+        block = measured([3.0, 4.0], [30.0, 0.0])
+        block.trusted[0] = True
+        assert block.weight == pytest.approx(1 / 30)
+        assert measured([3.0, 4.0], [30.0, 0.0]).weight == pytest.approx(1 / 5)
+        claim = measured([math.nan, 1.0], [2.0, 0.0])
+        claim.climbed[:] = True
+        assert claim.weight == 0.5
+        assert measured([3.0, 4.0], [0.0, 0.0], climbed=np.full(2, True)).weight == 0.2
+
+    def test_a_parameter_given_up_or_cancelled_keeps_what_is_larger(self) -> None:
+        block = measured([1.0, -2.0], [1.5, -2.0], [0.75, 0.25], rounding=[0.5, 3.0])
+        block.cancel()
+        assert block.claim_rounding.tolist() == [1.0, 3.0]
+        block.give_up()
+        assert block.uncertainty.tolist() == [0.75, 0.25]
 
 
 class TestPicture:

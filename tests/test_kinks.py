@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck import Result, check
-from pytest_gradcheck.core.displaced import Nearby, give_up_where_kinks_crowd
+from pytest_gradcheck.core.displaced import (
+    Nearby,
+    _stays,
+    displace,
+    give_up_where_kinks_crowd,
+    move_by_rounding,
+)
 from pytest_gradcheck.core.measured import Measured
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.problem import Problem, Saved
@@ -165,6 +171,111 @@ class TestNearby:
             nearby.jumps(0, 1, 1.0)
             values = [p.array.tolist() for p in nearby._problem.parameters]
             assert values == [[0.5, 1.0], [-3.0]]
+
+
+class TestMoves:
+    """How parameters are moved aside."""
+
+    @staticmethod
+    def of(*arrays: np.ndarray) -> tuple[Problem, list[np.ndarray]]:
+        parameters = [Parameter(f"p{i}", array) for i, array in enumerate(arrays)]
+        return Problem(parameters, lambda: 0.0, lambda: []), [p.read() for p in parameters]
+
+    @pytest.mark.parametrize(("dtype", "digit"), [(np.float64, 2.0**-52), (np.float32, 2.0**-23)])
+    @pytest.mark.parametrize("size", [1.0, 4.0, -4.0])
+    def test_a_hair_is_two_last_digits_to_both_sides(
+        self, dtype: type, digit: float, size: float
+    ) -> None:
+        problem, (before,) = self.of(np.full(64, size, dtype))
+        move_by_rounding(problem, 3)
+        moved = problem.parameters[0].read() - before
+        assert np.all(np.abs(moved) == 2 * digit * abs(size))
+        assert 16 < np.sum(moved > 0) < 48  # at random
+        problem.parameters[0].write(before)
+        move_by_rounding(problem, 3, along=-1.0)
+        assert np.array_equal(problem.parameters[0].read() - before, -moved)
+        problem.parameters[0].write(before)
+        move_by_rounding(problem, 4)
+        assert not np.array_equal(problem.parameters[0].read() - before, moved)
+
+    def test_a_hair_of_zero_is_nearly_nothing(self) -> None:
+        problem, _ = self.of(np.zeros(64))
+        move_by_rounding(problem, 3)
+        assert np.all(np.abs(problem.parameters[0].read()) == 1e-30)
+
+    @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+    def test_a_displacement_is_a_thousandth_of_the_size(self, size: float) -> None:
+        theta = size * np.random.default_rng(0).normal(size=4096)
+        narrow, (before, _) = self.of(theta.astype(np.float32), np.zeros(4096))
+        wide, _ = self.of(theta.copy(), np.zeros(4096))
+        displace(narrow, wide, 3)
+        for one, other, start, scale in zip(
+            narrow.parameters, wide.parameters, (before, 0.0), (size, 1.0), strict=True
+        ):
+            moved = one.read() - start
+            assert np.array_equal(one.read(), other.read())
+            assert np.sqrt(np.mean(moved**2)) == pytest.approx(1e-3 * scale, rel=0.05)
+            assert abs(np.mean(moved)) < 1e-4 * scale
+
+    def test_a_claim_stays_if_it_changes_by_no_tenth_of_what_it_is_off(self) -> None:
+        block = Measured(
+            Parameter("a", np.ones(3)),
+            np.ones(3),
+            np.array([2.0, 0.5, 1.1]),
+            np.zeros(3),
+            np.zeros(3),
+        )
+        block.uncertainty[2] = 0.2  # not contradicted: whatever it does
+        for sign in (1, -1):
+            assert _stays(block, np.array([1 + sign * 0.09, 1 + sign * 0.04, 9.0]))
+            assert not _stays(block, np.array([1 + sign * 0.11, 1.0, 1.0]))
+            assert not _stays(block, np.array([1.0, 1 + sign * 0.06, 1.0]))
+
+    def test_bounds_themselves_are_no_change(self) -> None:
+        block = Measured(Parameter("a", np.ones(1)), *np.array([[0.0], [1.0], [0.0], [0.0]]))
+        assert _stays(block, np.array([0.1])) and not _stays(block, np.array([0.101]))
+
+        def jumps(change: float) -> bool:
+            parameter = Parameter("a", np.ones(1))
+            problem = Problem([parameter], lambda: 0.0, lambda: [])
+
+            def claim() -> list[np.ndarray]:
+                return [np.array([change * (parameter.array[0] > 1)])]
+
+            return Nearby(problem, claim(), claim).jumps(0, 0, 1.0)
+
+        assert not jumps(0.1) and jumps(0.101)
+
+
+class TestScatter:
+    """Whether a small claim changes by its own size a hair off: what rounding leaves of a zero."""
+
+    @staticmethod
+    def of(own: float, change: float, whole: float = 1.0) -> Nearby:
+        parameters = [Parameter("a", np.ones(1)), Parameter("b", np.ones(1))]
+        claims = [np.array([own]), np.array([whole])]
+
+        def claim() -> list[np.ndarray]:
+            up = float(np.sign(parameters[0].array[0] - 1))
+            return [np.array([own + up * change / 2]), claims[1].copy()]
+
+        return Nearby(Problem(parameters, lambda: 0.0, lambda: claims), claims, claim)
+
+    def test_is_more_than_a_tenth_of_a_claim_that_may_be_rounding(self) -> None:
+        small = 50 * 2.0**-24
+        for sign in (1, -1):
+            assert self.of(small, sign * 0.12 * small).scatters(0)
+            assert self.of(-small, sign * 0.12 * small).scatters(0)
+            assert not self.of(small, sign * 0.08 * small).scatters(0)
+        assert not self.of(small, small).scatters(1)
+
+    @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+    def test_is_of_no_concern_where_a_claim_is_larger(self, unit: float) -> None:
+        # a hundred roundings of float32 beside the whole
+        for part, scatters in ((99, True), (101, False)):
+            own = part * 2.0**-24 * unit
+            assert self.of(own, own, unit).scatters(0) == scatters
+        assert not self.of(0.0, 0.0, unit).scatters(0)
 
 
 class TestCrowdedKinks:

@@ -13,7 +13,13 @@ import pytest
 from pytest_gradcheck.core.climb import Climb, points_for
 from pytest_gradcheck.core.differences import MANY, Derivative, agrees_at, derivative, verdict
 from pytest_gradcheck.core.fit import Window
-from pytest_gradcheck.core.jumps import NODES, WEIGHTS, longest_inside, slopes_belie_secants
+from pytest_gradcheck.core.jumps import (
+    NODES,
+    WEIGHTS,
+    _jumps_within,
+    longest_inside,
+    slopes_belie_secants,
+)
 from pytest_gradcheck.core.ladder import (
     CENTRAL,
     JUMP,
@@ -682,6 +688,7 @@ class TestJumps:
         for power in range(10):
             assert NODES**power @ WEIGHTS == pytest.approx((1 - power % 2) / (power + 1), abs=1e-15)
             assert np.abs(NODES) ** power @ WEIGHTS == pytest.approx(1 / (power + 1))
+        assert not _jumps_within(lambda t: t + t**9, 1.0, 1.0)
 
     @pytest.mark.parametrize("part", [0.1, 1.0, 10.0])
     def test_secants_have_to_be_within_a_quarter_of_the_difference(self, part: float) -> None:

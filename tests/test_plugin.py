@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from pytest_gradcheck import GradcheckError, SettingsError, SubjectError
+from pytest_gradcheck import (
+    GradcheckError,
+    GradcheckWarning,
+    SettingsError,
+    SubjectError,
+    session,
+)
+from pytest_gradcheck.options import LAYERS, RECORDS, REPORTED
+from pytest_gradcheck.returned import _of_several, require_servable
 from pytest_gradcheck.session import failure_of
 
 XDIST = [("-p", "no:xdist"), ("-n2",)]
@@ -168,6 +177,239 @@ class TestReturnedObject:
         return Mlp(b1=1.1)
     """
         ).assert_outcomes(xfailed=1)
+
+
+@pytest.mark.parametrize(
+    ("marker", "body", "shown"),
+    [
+        ("", "x = 1; return", "@pytest.mark.gradcheck"),  # what was not done has no line
+        ("(epsi=1)", "return Mlp()", "@pytest.mark.gradcheck(epsi=1)"),
+        ("", "return []", "return []"),
+        ("", "return 5", "return 5"),
+        ("", "return Mlp(b1=1.1)", "return Mlp(b1=1.1)"),
+    ],
+)
+def test_line_that_is_shown(run: Any, marker: str, body: str, shown: str) -> None:
+    result = run(
+        HEAD
+        + f"""
+    @pytest.mark.gradcheck{marker}
+    def test_net():
+        np.ones(2)
+        {body}
+    """
+    )
+    assert [line[1:].strip() for line in result.outlines if line.startswith(">")] == [shown]
+
+
+def test_exception_of_a_loss_is_shown_without_our_frames(run: Any) -> None:
+    result = run(
+        HEAD
+        + """
+    class Net(Mlp):
+        def loss(self):
+            raise LookupError("mine")
+
+    def test_by_fixture(gradcheck):
+        gradcheck(Net())
+
+    @pytest.mark.gradcheck
+    def test_returned():
+        return Net()
+    """
+    )
+    result.assert_outcomes(failed=2)
+    assert [x.split() for x in result.outlines].count(["E", "LookupError:", "mine"]) == 2
+    result.stdout.no_fnmatch_line("*pytest_gradcheck/*.py*")
+
+
+def test_exception_of_a_loss_elsewhere_is_shown_without_our_frames(
+    run: Any, pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        nets="""
+    from models import Mlp
+
+    class Net(Mlp):
+        def loss(self):
+            raise LookupError("mine")
+    """
+    )
+    result = run(
+        HEAD
+        + """
+    from nets import Net
+
+    def test_by_fixture(gradcheck):
+        gradcheck(Net())
+
+    @pytest.mark.gradcheck
+    def test_returned():
+        return Net()
+    """
+    )
+    result.assert_outcomes(failed=2)
+    assert [x.split() for x in result.outlines].count(["E", "LookupError:", "mine"]) == 2
+    result.stdout.no_fnmatch_line("*pytest_gradcheck/*.py*")
+
+
+LOOKS = """
+    def looked_at(item):
+        function = getattr(item.instance, item.name, None) or item.obj
+        print(function.__name__, function.__doc__, inspect.signature(function))
+"""
+
+
+def test_other_plugins_see_the_name_and_the_arguments_of_a_test(
+    run: Any, pytester: pytest.Pytester
+) -> None:
+    pytester.makeconftest(RUN_BY_A_HOOK + LOOKS)
+    result = run(
+        HEAD
+        + """
+    import unittest
+    import conftest
+
+    @pytest.mark.gradcheck
+    def test_plain(request):
+        "plain"
+        conftest.looked_at(request.node)
+        return Mlp()
+
+    @pytest.mark.gradcheck
+    async def test_coroutine(request):
+        "coroutine"
+        conftest.looked_at(request.node)
+        return Mlp()
+
+    @pytest.mark.gradcheck
+    class TestOld(unittest.IsolatedAsyncioTestCase):
+        @pytest.fixture(autouse=True)
+        def taken(self, request):
+            self.item = request.node
+
+        def test_method(self):
+            "method"
+            conftest.looked_at(self.item)
+            return Mlp()
+
+        async def test_awaited(self):
+            "awaited"
+            conftest.looked_at(self.item)
+            return Mlp()
+    """,
+        "-s",
+    )
+    result.assert_outcomes(passed=4)
+    lines = result.stdout.str()
+    for shown in ("test_plain plain (request)", "test_coroutine coroutine (request)"):
+        assert shown in lines
+    for shown in ("test_method method ()", "test_awaited awaited ()"):
+        assert shown in lines
+
+
+def test_what_a_marker_cannot_serve_is_refused_before_it_runs() -> None:
+    async def generator() -> Any:
+        yield
+
+    def item(*marks: str, fixtures: Any = (), function: Any = generator, **settings: Any) -> Any:
+        given = [SimpleNamespace(name=name, args=(), kwargs=settings) for name in marks]
+        return SimpleNamespace(
+            config=SimpleNamespace(stash={LAYERS: []}),
+            iter_markers=lambda name: iter([mark for mark in given if mark.name == name]),
+            own_markers=given,
+            fixturenames=fixtures,
+            obj=function,
+        )
+
+    for served in (
+        item(),
+        item("skip"),
+        item("gradcheck", fixtures=["gradcheck"]),
+        item("gradcheck", function=lambda: None),
+        item("gradcheck", function=None),
+    ):
+        require_servable(served)
+    with pytest.raises(SubjectError, match="gradcheck: an async generator returns nothing"):
+        require_servable(item("gradcheck"))
+    with pytest.raises(SettingsError, match="gradcheck: tol=2: must be in"):
+        require_servable(item("gradcheck", fixtures=["gradcheck"], tol=2))
+
+
+def test_how_a_sequence_was_read_is_told_where_it_may_not_have_been_meant() -> None:
+    error = SubjectError("no")
+    for value in ([5], (5,), 5, {1: 2, 3: 4}, range(3)):
+        assert _of_several(error, value) is error
+    told = _of_several(SettingsError("no"), (5, 6))
+    assert isinstance(told, SettingsError)
+    assert str(told) == "no (the test returned a tuple: 2 objects to be checked)"
+    assert "a list: 3 objects" in str(_of_several(error, [5, 6, 7]))
+
+
+def test_executor_of_a_call_is_the_one_that_is_asked(run: Any) -> None:
+    run(
+        HEAD
+        + """
+    from pytest_gradcheck import SubjectError
+
+    class Dropout(Mlp):
+        def loss(self):
+            return super().loss() * (1 + np.random.random())
+
+    class Pool:
+        def submit(self, *_):
+            raise AssertionError("not for such a loss")
+
+    def test_net(gradcheck):
+        with pytest.raises(SubjectError, match="executor=: the loss draws random numbers"):
+            gradcheck(Dropout(), executor=Pool())
+    """
+    ).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(("line", "shown"), [(None, 1), (0, 1), (6, 7)])
+def test_a_warning_points_to_the_test_that_returned_the_object(
+    line: int | None, shown: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "warning", lambda result: ["WARN", "more"])
+    item = SimpleNamespace(reportinfo=lambda: ("test_net.py", line, "test_net"))
+    result = SimpleNamespace(status="warn")
+    with pytest.warns(GradcheckWarning, match="WARN\nmore") as seen:
+        session.report(item, result, returned_by=len)  # type: ignore[arg-type]
+    assert (seen[0].filename, seen[0].lineno) == ("test_net.py", shown)
+    with pytest.warns(GradcheckWarning, match="WARN"):
+        session.report(item, result)  # type: ignore[arg-type]
+    session.report(item, SimpleNamespace(status="pass"))  # type: ignore[arg-type]
+
+
+def test_findings_of_others_come_after_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    hook = SimpleNamespace(
+        pytest_gradcheck_findings=lambda situation: (
+            asked.append(situation) or [["b", "c"], None, ["d"]]
+        )
+    )
+    monkeypatch.setattr(session, "explain", lambda situation: ["a"])
+    found = session._explained(SimpleNamespace(ihook=hook), "here")  # type: ignore[arg-type]
+    assert (found, asked) == (["a", "b", "c", "d"], ["here"])
+
+
+@pytest.mark.parametrize("path", [None, "report.html"])
+def test_a_page_of_pytest_html_gets_what_did_not_pass(path: str | None) -> None:
+    records = [{"status": "pass"}, {"status": "fail"}, {"status": "pass"}]
+    stash = {RECORDS: records, REPORTED: 1}
+    item = SimpleNamespace(
+        stash=stash, config=SimpleNamespace(getoption=lambda name, default: path or default)
+    )
+    report = SimpleNamespace(extras=["another's"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "fragment", lambda record: f"<p>{record['status']}</p>")
+        session.attach(item, report)  # type: ignore[arg-type]
+        assert report.gradcheck == records[1:] and stash[REPORTED] == 3
+        shown = [part if isinstance(part, str) else part["content"] for part in report.extras]
+        assert shown == ["another's", *(["<p>fail</p>"] if path else [])]
+        session.attach(item, report)  # type: ignore[arg-type]
+        assert report.gradcheck == []
 
 
 def test_marked_lambda(run: Any) -> None:

@@ -101,7 +101,7 @@ def inspect_point(problem: Problem, settings: Settings, state: State, saved: Sav
 
 def _require_range(point: Point) -> None:
     """Refuse what has no norm, as its squares vanish or overflow; an optimum, however near, has."""
-    slope = max((float(np.max(np.abs(g), initial=0.0)) for g in point.claims), default=0.0)
+    slope = max(float(np.max(np.abs(g), initial=0.0)) for g in point.claims)
     size, (small, large) = max(abs(point.base), slope), SQUARED
     vanishes = slope > 0 and size < small < abs(point.base) / slope
     if math.isfinite(size) and (size > large or vanishes):
@@ -186,18 +186,18 @@ def _as_it_wavers(problem: Problem, point: Point) -> Point:
     single = [rounding >= SINGLE / 2 for rounding in point.rounding]
     if not any(single) or not fits(np.array(point.base), np.float32):
         return point
-    saved = Saved(problem.parameters)
+    rounding, saved = point.rounding, Saved(problem.parameters)
     try:
         draws = DRAWS if all(map(np.array_equal, point.claim(), point.claims)) else 0
         for seed in range(draws):
             move_by_rounding(problem, seed, SINGLE)
-            point = replace(point, rounding=_explaining(point, point.claim(), math.inf))
+            rounding = list(map(max, rounding, _explaining(point, point.claim(), math.inf)))
             saved.restore()
     except Exception:  # a gradient may refuse a second call, or what lies beyond an edge
         pass
     finally:
         saved.restore()
-    return point
+    return point if rounding == point.rounding else replace(point, rounding=rounding)
 
 
 def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> bool:

@@ -8,6 +8,7 @@ before, and until then the walk can say which of them moved.
 from __future__ import annotations
 
 import functools
+import operator
 import random
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -208,19 +209,22 @@ class State:
 
         `restore` undoes it.
         """
-        count = 0
-        for _, owner, _ in self._attributes:
-            for key, value in attributes(owner).items():
-                if value is old:
-                    set_attribute(owner, key, new)
-                    count += 1
+        places: list[tuple[Callable[[Any, Any, Any], None], Any, Any]] = [
+            (set_attribute, owner, key)
+            for _, owner, _ in self._attributes
+            for key, value in attributes(owner).items()
+            if value is old
+        ]
         lists = [c for _, c, _ in self._collections if isinstance(c, list)]
-        for holder in [m for _, m, _ in self._dicts] + lists:
-            pairs = list(holder.items() if isinstance(holder, dict) else enumerate(holder))
-            for key, value in pairs:
-                if value is old:
-                    holder[key] = new
-                    count += 1
+        places += [
+            (operator.setitem, holder, key)
+            for holder in [*(m for _, m, _ in self._dicts), *lists]
+            for key, value in (holder.items() if isinstance(holder, dict) else enumerate(holder))
+            if value is old
+        ]
+        for put, holder, key in places:
+            put(holder, key, new)
+        count = len(places)
         for whole in [t for t in self._tuples if any(part is old for part in t)]:
             parts = [new if part is old else part for part in whole]
             remade = type(whole)(*parts) if hasattr(whole, "_fields") else type(whole)(parts)

@@ -39,7 +39,7 @@ def tie(names: list[str], arrays: list[NDArray[Any] | None]) -> list[Group]:
     """
     groups: list[Group] = []
     for i, array in enumerate(arrays):
-        if array is None or array.size == 0:
+        if array is None:
             groups.append(Group([i]))
             continue
         if _overlaps_itself(array):

@@ -65,7 +65,7 @@ FILES = [
     *("batch", "metamorphic", "errors", "safety", "real_objects", "functions"),
     *("adapters_with_mistakes", "progress", "result", "report", "findings_shown", "points"),
     *("causes", "health", "first_mistakes", "options_of_peers", "settings", "plugin"),
-    *("command_line", "study", "pictures"),
+    *("command_line", "study", "pictures", "rungs", "formulas", "surroundings"),
 ]
 """The files of tests that they meet."""
 ELSEWHERE = "workers or xdist or torch or jax or line_appears"
@@ -75,7 +75,14 @@ SPENT = 20.0
 ANYWHERE = {
     "frozen=False": "nothing assigns to a record; that nothing can is for those who read",
     "strict=False": "both are equally long; `strict` would tell a mistake of ours",
+    "repr=True": "what a repr shows is for those who read",
+    ") -> float: ...": "a protocol is for type checkers",
+    ") -> bool: ...": "a protocol is for type checkers",
+    ") -> NDArray[np.intp]: ...": "a protocol is for type checkers",
     "reshape(~1": "NumPy works out any negative length",
+    "reshape([~1": "NumPy works out any negative length",
+    "reshape([- 2": "NumPy works out any negative length",
+    "reshape(moved.size, - 2": "NumPy works out any negative length",
     "reshape(- 2": "NumPy works out any negative length",
     "reshape( - 2": "NumPy works out any negative length",
 }
@@ -106,6 +113,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self.points = max(1, moved.size // 5)": (
             "how much smaller a batch is tried where memory ran out: a cost"
         ),
+        "apart = NARROW * rounding if rounding >= 1e-10 else APART": "no precision is of that",
         "MEMORY = 65 * 2**20": "the memory that a batch may take has no sharp bound",
         "ASIDE = (1.0, +0.7)": "a batch is compared at some places beside the point: any will do",
         "ASIDE = (1.0, 0.7)": "a batch is compared at some places beside the point: any will do",
@@ -125,6 +133,18 @@ EXPLAINED: dict[str, dict[str, str]] = {
         (
             "off = np.abs(together - alone) > apart * np.max(np.abs(alone)) + 11 * self.jitter"
         ): "eleven or ten times, likewise",
+    },
+    "core.directions": {
+        "if found.kink or not math.isfinite(found.uncertainty - known):": (
+            "finite where both are, as their sum"
+        ),
+    },
+    "core.displaced": {
+        (
+            "bound = max(settings.warn * there.scale, claimed * there.scale / (here.scale or 2.0)"
+            " / 2)"
+        ): "where claim and measurement are zero, so is what the claim is off",
+        "rng = np.random.default_rng([seed, 0])": "any displacement will do",
     },
     "core.by_probe": {
         "unlocated = max(left, default= -1.0) / (2 * math.sqrt(len(moved.parameters)))": (
@@ -167,10 +187,16 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
         "floor = max(ladder.noise / 5, ROUNDING * abs(ladder.base))": "likewise, a fifth",
         "drowned = found.noise >= DROWNED * found.uncertainty": "no two such floats are equal",
+        (
+            "truncation = max(abs(value - table[k][j - 2]), abs(value - table[k - 1][j - 1]))"
+        ): "of the two the other neighbour is the further off: by Neville's rule, 4 times or more",
         "found, tested = _measured(ladder, claim, target, enough, points), -1.0": (
             "no step is negative, and 0 is told apart beside it"
         ),
         "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
+        "if abs(rung.jump) > abs(jump) / 2 >= SIGMAS * math.sqrt(6) * rung.sigma / rung.step": (
+            "no two such floats are equal"
+        ),
         "if abs(self.value - claim) >= self.sure:": (
             "equal only where the error bar is zero, and nothing hides in it then"
         ),
@@ -191,6 +217,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.fit": {
+        "slopes = [_solve(odd[: p + 1], self.odd, 0, self.floor) for p in range(TERMS + 3)]": (
+            "one more is solved than looked at: a cost"
+        ),
         "return 2.0": "of residuals that are all zero, however many count as one",
         "STAIRS = 33": "likewise, 32 or 33",
         "STAIRS = 31": "31 or 32 steps of stairs: no sharp bound between them and noise",
@@ -202,6 +231,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "no two such floats are equal"
         ),
         "even = [np.ones_like(x), *(x ** max(1, 2 * i) for i in range(TERMS + 1))]": "likewise",
+    },
+    "core.tied": {
+        "if array.flags.c_contiguous and array.flags.f_contiguous:": (
+            "the addresses of others are looked at as well: a cost"
+        ),
     },
     "core.view": {
         "for low, high, starts in _pieces(columns, 2)": (
@@ -224,13 +258,35 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "SHRINK = 41": "a secant of 1e-24 of the scale, or of a quarter of it",
     },
     "core.ladder": {
+        (
+            "truncation=max(abs(value - central[k][j - 0]), abs(value - central[k - 1][j - 1])),"
+        ): "of the two the other neighbour is the further off: by Neville's rule, 4 times or more",
+        (
+            "+ max(abs(jump[k][j] - jump[k][j - 0]), abs(jump[k][j] - jump[k - 1][j - 1])),"
+        ): "the same",
         "if math.isfinite(fine - coarse):": "finite where both are, as their sum",
         "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
         "return - 999": "a thousand rungs are more than floats have room for",
         "return - 1001": "the same",
+        "return max(~1000, math.floor(math.log(last, RATIO) - math.log(first, RATIO)))": (
+            "the same"
+        ),
+        "return max(- 999, math.floor(math.log(last, RATIO) - math.log(first, RATIO)))": (
+            "the same"
+        ),
+        "return max(- 1001, math.floor(math.log(last, RATIO) - math.log(first, RATIO)))": (
+            "the same"
+        ),
         "return ~1000": "the same",
     },
     "core.noise": {
+        (
+            "lowest = max(lowest, float(np.ptp(values)) / math.sqrt(12) if widened else -1.0)"
+        ): "no noise is negative",
+        "return Table(min(levels[ 3:5]), accepted=False)": (
+            "the last of them is the least where none is accepted"
+        ),
+        "return Table(min(levels[ 1:5]), accepted=False)": "the same",
         "if min(three) >= 0 and max(three) <= 4 * min(three) and mixed[k]:": (
             "differences of both signs are not all zero"
         ),
@@ -244,7 +300,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
         "if high < 0.5:": "no float is at that very bound",
     },
-    "core.line": {"RESOLVED, LONG = 1001.0, 0.1": "shortest steps a thousandth longer: a cost"},
+    "core.line": {
+        "lengths: Array = np.random.default_rng( 1).uniform(0.5, 1.5, claim.size)": (
+            "any lengths of that range will do"
+        ),
+    },
     "core.locate": {
         "shown = abs(expected) >= measured.uncertainty": "no two such floats are equal",
         "if not shown or off >= measured.uncertainty + RELATIVE * abs(expected):": "likewise",
@@ -266,6 +326,12 @@ EXPLAINED: dict[str, dict[str, str]] = {
             " too soon, random directions contradict it: a cost"
         ),
         "SOME = 33": "the same",
+        (
+            "level = -1.0 if np.any(known <= bars[tried]) else float(np.min(known, initial=np.inf))"
+        ): "no error is negative",
+        "blocks[ -1].unsettle()": "of one block the first is the last",
+        "self.tol, self.warn, self.rng, self.budget = tol, warn, rng, -1.0": "`run` says how many",
+        "if count and reached >= 2 * goal * block.scale:": "no two such floats are equal",
         "SOME = 31": "how often it is asked whether to go on: a cost",
         "agree = error < noise + claim_rounding + self.goals.bars(claim)": (
             "two sums of floats are never equal but where both are zero, which is settled otherwise"
@@ -273,10 +339,17 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "return self._left >= 0": "one entry more or less in a budget of 50,000 evaluations",
     },
     "core.measured": {
-        "@property left out before def coarsest(self) -> float: ...": (
-            "a protocol is for type checkers"
+        "far = np.flatnonzero(error >= np.maximum(10 * self.bar, least))": (
+            "each of them is looked at once more"
         ),
+        " left out before @property": "the first of a protocol, which is for type checkers",
+        "if 1.0 < plain < math.inf:": "scaled by the largest: the same norm by another way",
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
+    },
+    "core.point": {
+        "slope = max(float(np.max(np.abs(g), initial= -1.0)) for g in point.claims)": (
+            "no magnitude is negative"
+        ),
     },
     "core.probes": {
         "self._last = Direction(seed, 1, (), ())": "no direction that is asked for has no regions",
@@ -350,9 +423,24 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.situation": {
+        "parameter.write(parameter.round(theta - size * step))": "a move to the other side",
+        "rng, other = np.random.default_rng(0), np.random.default_rng( 2)": "any two will do",
         "return self.point.claim() if change >= CURVED * abs(before) else None": (
             "no float is at that very bound"
         ),
+    },
+    "returned": {
+        (
+            "def _refuse(item: Any, why: str | SettingsError, /, at_its_end: bool = False)"
+            " -> NoReturn:"
+        ): "callers name it",
+        "value = returned[ -1] if returned else None": "of one the first is the last",
+    },
+    "settings": {
+        (
+            'return f"; did you mean {close[ -1]!r}?" if close else f"; the settings are'
+            " {', '.join(NAMES)}\""
+        ): "of one the first is the last",
     },
     "core.weights": {
         "for _ in range( 59):": "a bracket has long been halved to two neighbouring floats",
