@@ -1096,7 +1096,7 @@ class TestFound:
         ("off", "uncertainty", "what"),
         [
             (0.9e-3, 1e-3, "a gradient is claimed where the measured one is zero (± 1e-03 of it)"),
-            (1e-3, 1e-3, "the claimed gradient is 1000 times the measured one"),
+            (2**-10, 2**-10, "the claimed gradient is 1024 times the measured one"),
             (0.9e-6, 1e-7, "a gradient is claimed where the measured one is zero"),
             (-0.9e-6, 1e-6, "a gradient is claimed where the measured one is zero"),
             (2e-6, 1e-7, "the claimed gradient is 500000 times the measured one"),

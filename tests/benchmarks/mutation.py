@@ -310,6 +310,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if not shown or off >= measured.uncertainty + RELATIVE * abs(expected):": "likewise",
         "MOST_ROWS = 7": "rows read before a part is halved, one less: a cost",
         "MOST_ROWS = 9": "the same, one more",
+        "while len(candidates) > CANDIDATES and len(part.readings) <= MOST_ROWS:": "the same",
         "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
     },
     "core.measure": {
