@@ -455,6 +455,32 @@ def test_kinks_at_the_point_are_left_for_a_displaced_one():
     assert regions(probe(network)) == ["all of W1"]
 
 
+def beside_kinks(edge):
+    """All at kinks, and NaN from `edge` on: a loss, its gradient and the point."""
+    origin = np.random.default_rng(0).normal(size=50)
+
+    def loss(x):
+        off = np.abs(x - origin)
+        return float(np.sum(off) + origin @ x) if np.max(off) < edge else math.nan
+
+    return {"loss": loss, "grads": lambda x: origin + np.sign(x - origin), "params": origin.copy()}
+
+
+@pytest.mark.parametrize(("edge", "distance"), [(1.0, 1e-3), (2e-4, 1e-5), (2e-6, 1e-7)])
+def test_a_displaced_point_is_one_where_the_loss_is_finite(edge, distance):
+    result = check(**beside_kinks(edge), mode="probe")
+    assert [block.status for block in result.blocks] == ["pass"]
+    assert result.findings[0].evidence == {"displacement": distance}
+
+
+def test_kinks_at_a_point_beside_which_the_loss_is_nowhere_finite_are_an_error():
+    subject = beside_kinks(1e-8)
+    before = subject["params"].tobytes()
+    with pytest.raises(SubjectError, match=r"kinks at this very point.*is nan wherever"):
+        check(**subject, mode="probe")
+    assert subject["params"].tobytes() == before
+
+
 def test_same_seed_same_result():
     network = Network()
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..errors import SubjectError
 from ..settings import Settings
 from .cancelled import is_cancelled
-from .displaced import DISPLACEMENT, Nearby, displace
+from .displaced import DISPLACEMENTS, Nearby, displace
 from .evaluators import workers
 from .judge import interval_of
 from .parameters import Array
@@ -42,9 +43,8 @@ def by_probe(
     require_reach(blocks, unmoved, point)
     findings = []
     if probing.kinked:
-        findings.append(_displaced())
-        displace(problem, moved, seed)
-        there = replace(point, base=point.loss(), claims=point.claim())
+        there, distance = _beside(problem, moved, point, saved, seed)
+        findings.append(_displaced(distance))
         origin = [parameter.read() for parameter in moved.parameters]
         helpers = workers(problem, moved, there, settings, evaluations=TYPICAL, elsewhere=True)
         probing = _probe(moved, there, origin, settings, seed, helpers)
@@ -60,6 +60,23 @@ def by_probe(
     asked.evaluations = point.loss.evaluations
     told = [f for f in _beyond_tol(probing, settings) if not f.where or set(f.where) - cancelled]
     return probing.blocks, findings + told
+
+
+def _beside(
+    problem: Problem, moved: Problem, point: Point, saved: Saved, seed: int
+) -> tuple[Point, float]:
+    """A point a little off, to which the parameters are moved, and how far off it is."""
+    for distance in DISPLACEMENTS:
+        displace(problem, moved, seed, distance)
+        base = point.loss()
+        if math.isfinite(base):
+            return replace(point, base=base, claims=point.claim()), distance
+        saved.restore()
+    raise SubjectError(
+        "the loss has kinks at this very point (ReLU at zero, ties), where directional derivatives"
+        f" prove nothing, and is {base} wherever all parameters are moved a little. Check at"
+        ' another point, or entry by entry: mode="exhaustive"'
+    )
 
 
 def _cancel(probing: Probing, roundings: Sequence[float], nearby: Nearby) -> set[str]:
@@ -128,14 +145,14 @@ def _probe(
     return probing
 
 
-def _displaced() -> Finding:
+def _displaced(distance: float) -> Finding:
     return Finding(
         "kink",
         (),
         "the loss has kinks at this very point (ReLU at zero, ties), where a directional"
-        f" derivative proves nothing: checked instead at a point moved by {DISPLACEMENT:g} of the"
+        f" derivative proves nothing: checked instead at a point moved by {distance:g} of the"
         ' parameters\' size. Accept it with allow=["kink"]',
-        {"displacement": DISPLACEMENT},
+        {"displacement": distance},
     )
 
 

@@ -21,8 +21,9 @@ from .measured import Measured
 from .parameters import Array
 from .problem import Problem, Saved
 
-DISPLACEMENT = 1e-3
-"""How far a displaced point lies off, relative to the scale of each parameter."""
+DISPLACEMENTS = (1e-3, 1e-5, 1e-7)
+"""How far a displaced point lies off, relative to the scale of each parameter; and how far, where
+the loss is not finite there."""
 CHANGED = 0.1
 """Change of a claim a hair off, relative to what a kink there would do, from which it counts."""
 SCATTERED = 0.1
@@ -138,12 +139,15 @@ def _stays(block: Measured, nearby: Array) -> bool:
     return bool(np.all(np.abs(nearby - block.claimed)[wrong] <= CHANGED * error[wrong]))
 
 
-def displace(problem: Problem, moved: Problem, seed: int) -> None:
+def displace(
+    problem: Problem, moved: Problem, seed: int, distance: float = DISPLACEMENTS[0]
+) -> None:
+    """Move all parameters at random, in the problem and on the copies on which it is measured."""
     rng = np.random.default_rng([seed, 1])
     for narrow, wide in zip(problem.parameters, moved.parameters, strict=True):
         theta = narrow.read()
         scale = float(np.sqrt(np.mean(theta**2))) if theta.any() else 1.0
-        theta = narrow.round(theta + DISPLACEMENT * scale * rng.standard_normal(theta.size))
+        theta = narrow.round(theta + distance * scale * rng.standard_normal(theta.size))
         narrow.write(theta)
         wide.write(theta)
 
