@@ -301,6 +301,17 @@ class TestConfirmation:
         assert rungs(0.0) > 1
         assert rungs(0.0, 1 + 1e4 * noise) == 1  # decided to two digits
 
+    @pytest.mark.parametrize("side", [1, -1])
+    def test_at_an_edge_rungs_say_what_no_fit_can(self, side: int) -> None:
+        rng = np.random.default_rng(0)
+
+        def f(h: float) -> float:
+            return math.nan if side * h < 0 else h + 1e-6 * float(rng.standard_normal())
+
+        ladder = ladder_of(f, noise=1e-6, first=1e-3)
+        found = derivative(ladder, claim=1.0, target=1e-9, enough=1e-8)
+        assert abs(found.value - 1) <= found.uncertainty < 0.1 and found.fit is None
+
     @pytest.mark.parametrize("scale", [0.25, 1.0, 16.0])
     def test_noise_is_averaged_at_once_where_ten_targets_drown_at_the_longest_step(
         self, scale: float

@@ -1008,6 +1008,15 @@ class TestBatches:
         assert batches.loss.evaluations == (5 if inside else 10)
         assert x.tolist() == [0] * 7
 
+    def test_what_numpy_makes_no_array_of_is_told_by_its_type(self) -> None:
+        class Refuses:
+            def __array__(self, *_: Any, **__: Any) -> Any:
+                raise RuntimeError("not on this device")
+
+        batches = Batches(lambda batch: Refuses(), [Parameter("x", np.ones(1))], Loss(float), 0.0)
+        with pytest.raises(SubjectError, match=r"gave something of type Refuses .* of 3 points"):
+            batches._values([np.ones((3, 1))], 3)
+
     def test_a_batch_is_compared_at_the_point_and_to_either_side_of_it(self) -> None:
         x = np.array([3.0, -4.0])
         parameter, seen = Parameter("x", x), []

@@ -194,6 +194,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "no step is negative, and 0 is told apart beside it"
         ),
         "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
+        "if abs(rung.jump) >= abs(jump) / 2 > SIGMAS * math.sqrt(6) * rung.sigma / rung.step": (
+            "no two such floats are equal"
+        ),
         "if abs(rung.jump) > abs(jump) / 2 >= SIGMAS * math.sqrt(6) * rung.sigma / rung.step": (
             "no two such floats are equal"
         ),
