@@ -36,7 +36,6 @@ BLIND = ("zero-gradient", "tiny-gradient", "near-zero-parameters")
 Adapt = Callable[[Any], Problem]
 
 
-@np.errstate()  # back to what it was, whatever the subject's code does to it
 def check_points(
     adapt: Adapt, subject: Any, settings: Settings, *, seed: int = 0, explain: Explain | None = None
 ) -> Result:
@@ -55,9 +54,21 @@ def check_points(
     Result
         The worst, with all of them in its `points`; where there is but one point, its own.
     """
-    problem = require_problem(adapt(subject))
-    if settings.train is None and not settings.points:
-        return run_check(problem, settings, seed=seed, explain=explain)
+    with np.errstate():  # back to what it was, whatever the subject's code does to it
+        problem = require_problem(adapt(subject))
+        if settings.train is None and not settings.points:
+            return run_check(problem, settings, seed=seed, explain=explain)
+        return _at_all(problem, adapt, subject, settings, seed, explain)
+
+
+def _at_all(
+    problem: Problem,
+    adapt: Adapt,
+    subject: Any,
+    settings: Settings,
+    seed: int,
+    explain: Explain | None,
+) -> Result:
     seed = settings.seed if settings.seed is not None else seed
     results: list[Result] = []
 

@@ -680,7 +680,8 @@ class TestMeasurement:
         assert made.ladders.noted == [(0, 0, sharp)] and made.ladders.points == [first]
         still = Derivative.smooth(3.002, 0.0039, 5e-4, 1e-7)  # sharper, and not sharp enough
         made = self.sharpened(still)
-        assert made.ladders.points == [first, second] and len(made.ladders.noted) == 1
+        again = math.ceil(128 * (3.9 / 0.5) ** 2)
+        assert made.ladders.points == [first, again] and len(made.ladders.noted) == 1
         for none in (
             Derivative.smooth(3.002, 0.004, 5e-4, 1e-7),  # no sharper than before
             Derivative.smooth(3.0046, 5e-4, 5e-4, 1e-7),  # another value than before

@@ -108,10 +108,10 @@ class TestState:
         assert state.moved() == []
         owner.z[1] = 1.0
         owner.mapped["k"] = 2.0
-        owner.mapped["new"] = 2.0
+        owner.mapped["new"] = None
         owner.listed.append(3)
         inner.steps = 1
-        owner.fresh = 5
+        owner.fresh = None
         moved = state.moved()
         (place,) = {"self.inner.steps", "self.mapped[3].steps"} & set(moved)
         assert moved == sorted(

@@ -289,7 +289,7 @@ def _one_sided(ladder: Ladder) -> Derivative:
         for k in range(1, len(rungs)):
             for j in range(1, min(k, ORDER) + 1):
                 value = table[k][j]
-                truncation = max(abs(value - table[k][j - 1]), abs(value - table[k - 1][j - 1]))
+                truncation = abs(value - table[k - 1][j - 1])
                 slopes = [(getattr(r, side), r.step) for r in ladder.finer_than(rungs[k])]
                 scatter = max(ladder.scatter, scatter_of(slopes, value))
                 noise = sum(

@@ -10,9 +10,9 @@ extrapolation over the same steps gives the limit of both.  The first is the der
 second must vanish; what is left of it bounds what a kink may have done to the first, since D
 converges across a kink to the mean of the two slopes as if nothing were there.
 
-The error bar of an extrapolated value is the sum of its truncation (its distance to its neighbours
-in Neville's tableau), its rounding (the noise of f through the weights of the extrapolation), and
-half of the remaining jump.
+The error bar of an extrapolated value is the sum of its truncation (its distance to its coarser
+neighbour in Neville's tableau), its rounding (the noise of f through the weights of the
+extrapolation), and half of the remaining jump.
 """
 
 from __future__ import annotations
@@ -293,11 +293,10 @@ def _estimate(
         jump_noise += abs(w_jump) * SIGMAS * sigma * math.sqrt(6) / rung.step
     return Estimate(
         value=value,
-        truncation=max(abs(value - central[k][j - 1]), abs(value - central[k - 1][j - 1])),
+        truncation=abs(value - central[k - 1][j - 1]),
         noise=noise,
         jump=jump[k][j],
-        jump_error=jump_noise
-        + max(abs(jump[k][j] - jump[k][j - 1]), abs(jump[k][j] - jump[k - 1][j - 1])),
+        jump_error=jump_noise + abs(jump[k][j] - jump[k - 1][j - 1]),
         step=used[0].step,
         finest=used[-1].step,
     )

@@ -269,8 +269,8 @@ class Measurement:
     def _sharpen(self, i: int) -> None:
         """Average the noise of the few entries that leave block i open, if that will decide it."""
         block = self.blocks[i]
-        bars = np.where(block.climbed, block.uncertainty, 0.0)
         for part in SHARPER:
+            bars = np.where(block.climbed, block.uncertainty, 0.0)
             sharpened = points_for(bars, part * self.warn * block.scale, self._left)
             for j, points in sharpened:
                 climb = self.ladders.start(block, i, j, block.numeric[j])

@@ -40,6 +40,7 @@ torch unittest weakref
 """
 FOREIGN = frozenset(_FOREIGN.split())
 """Packages whose objects have their own life (locks, files, caches): not ours to walk."""
+_NOTHING = object()
 
 
 class State:
@@ -191,9 +192,10 @@ class State:
     def _moved(self) -> Iterator[str]:
         for name, owner, before in self._attributes:
             now = attributes(owner)
-            yield from (f"{name}.{k}" for k, v in now.items() if before.get(k) is not v)
+            yield from (f"{name}.{k}" for k, v in now.items() if before.get(k, _NOTHING) is not v)
         for name, mapping, items in self._dicts:
-            yield from (f"{name}[{k!r}]" for k, v in mapping.items() if items.get(k) is not v)
+            moved = (k for k, v in mapping.items() if items.get(k, _NOTHING) is not v)
+            yield from (f"{name}[{k!r}]" for k in moved)
         for name, collection, members in self._collections:
             if len(collection) != len(members):
                 yield name
