@@ -21,20 +21,17 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck import SettingsError, SubjectError
-from pytest_gradcheck.core import evaluators
-from pytest_gradcheck.core import point as points
+from pytest_gradcheck.core import evaluators, low_precision
 from pytest_gradcheck.core.batch import Batches
 from pytest_gradcheck.core.line import Axis, Line, shortest
 from pytest_gradcheck.core.loss import Loss
+from pytest_gradcheck.core.low_precision import _also_seen, _follows, in_float64
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.point import (
     Point,
-    _also_seen,
-    _follows,
     _nondeterministic,
     _require_range,
     fits,
-    in_float64,
     inspect_point,
 )
 from pytest_gradcheck.core.problem import Problem, Saved, require_problem
@@ -628,7 +625,7 @@ class TestPoint:
         point = point_of(claims=claims, rounding=[rounding])
         wide = SimpleNamespace(claimed=lambda: [np.array(other, float)])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(points, "_widened", lambda *_: wide)
+            patch.setattr(low_precision, "_widened", lambda *_: wide)
             (found,) = _also_seen(no_problem(), point, State([]), most=most)
         assert point.loss.evaluations == 1
         return found
@@ -657,7 +654,7 @@ class TestPoint:
             rng.random()
             wide = SimpleNamespace(claimed=lambda: [np.array([rng.random()])])
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(points, "_widened", lambda *_, wide=wide: wide)
+                patch.setattr(low_precision, "_widened", lambda *_, wide=wide: wide)
                 point = point_of(claims=claims, rounding=[0.0], held=held)
                 found = _also_seen(no_problem(), point, state, most=math.inf)
             assert (found == [0.0]) == same
@@ -670,7 +667,7 @@ class TestPoint:
         for wide in (None, SimpleNamespace(claimed=refuses)):
             point = point_of(claims=[np.ones(1)], rounding=[1e-7])
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(points, "_widened", lambda *_, wide=wide: wide)
+                patch.setattr(low_precision, "_widened", lambda *_, wide=wide: wide)
                 assert _also_seen(no_problem(), point, State([]), most=1.0) == [1e-7]
 
     def refused(self, drawn: Any, moved: Any, frozen: str, **more: Any) -> str:

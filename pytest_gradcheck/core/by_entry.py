@@ -13,11 +13,12 @@ from ..settings import Settings
 from .displaced import Nearby, give_up_where_kinks_crowd
 from .evaluators import strategy
 from .judge import is_settled, is_wrong
+from .low_precision import in_float64
 from .measure import Measurement
 from .measured import Measured
 from .noise import POINTS
 from .parameters import Array, Parameter
-from .point import Point, in_float64
+from .point import Point
 from .problem import Problem, Saved
 from .reach import require_reach
 from .state import State

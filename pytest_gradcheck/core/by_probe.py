@@ -12,8 +12,9 @@ from .cancelled import is_cancelled
 from .displaced import DISPLACEMENTS, Nearby, displace
 from .evaluators import workers
 from .judge import interval_of
+from .low_precision import in_float64
 from .parameters import Array
-from .point import Point, in_float64
+from .point import Point
 from .probed import Probed
 from .probing import Probing
 from .problem import Problem, Saved

@@ -13,12 +13,8 @@ from numpy.typing import NDArray
 from ..errors import SubjectError
 from ..settings import Settings
 from .cancelled import may_be_cancelled
-from .displaced import move_by_rounding
 from .gradients import flat
-from .ladder import SIGMAS
-from .line import Line, uphill
 from .loss import Loss
-from .measured import COMMON, OWN
 from .parameters import Array, Parameter
 from .problem import Problem, Saved
 from .region import pieces
@@ -28,10 +24,6 @@ from .state import State
 JITTER = 1e-8
 """Two losses at the same point may differ by this, relatively, and count as noisy: summation order
 in threads, a solver that starts where it stopped.  More is another function each time."""
-SINGLE = 2.0**-23
-"""Distance of neighbouring numbers of single precision, relative."""
-DRAWS = 4
-"""How often the parameters are moved by it: once may happen to change nothing."""
 SQUARED = 1e-145, 1e145
 """Sizes between which squares stay far from underflow and overflow."""
 
@@ -115,8 +107,8 @@ def _require_range(point: Point) -> None:
 
 def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:
     """Loss first, then gradients, once; then the loss again, to see whether it is the same."""
-    loss = Loss(_rewound(problem.loss, state) if hold else problem.loss)
-    grads = _rewound(problem.gradients, state) if hold else problem.gradients
+    loss = Loss(rewound(problem.loss, state) if hold else problem.loss)
+    grads = rewound(problem.gradients, state) if hold else problem.gradients
     base = loss.strict()
     saved.require_unchanged("the loss")
     handed = grads()
@@ -133,7 +125,7 @@ def _look(problem: Problem, state: State, saved: Saved, *, hold: bool) -> Point:
     return Point(loss, base, claims, claim, rounding, jitter, hold)
 
 
-def _rewound(function: Callable[[], Any], state: State) -> Callable[[], Any]:
+def rewound(function: Callable[[], Any], state: State) -> Callable[[], Any]:
     """`function` with every random generator in the same state before each call."""
 
     def held() -> Any:
@@ -141,118 +133,6 @@ def _rewound(function: Callable[[], Any], state: State) -> Callable[[], Any]:
         return function()
 
     return held
-
-
-def in_float64(
-    problem: Problem, point: Point, settings: Settings, state: State
-) -> tuple[Problem, Point]:
-    """The problem on float64 copies of narrower parameters, where its loss follows those.
-
-    The claim stays as it was computed; only the differences are taken in the wider precision.
-    """
-    moved, point = _on_copies(problem, point, settings, state)
-    return moved, _as_it_wavers(moved, point)
-
-
-def _on_copies(
-    problem: Problem, point: Point, settings: Settings, state: State
-) -> tuple[Problem, Point]:
-    """The same with what the copies tell of the rounding of the claims."""
-    narrow = [i for i, parameter in enumerate(problem.parameters) if parameter.narrow]
-    if not (narrow and settings.refine and problem.in_float64):
-        return problem, point
-    rounding = _also_seen(problem, point, state, most=settings.fail)
-    try:
-        wide = _widened(problem, state)
-        if wide is not None:
-            loss = Loss(_rewound(wide.loss, state) if point.held else wide.loss)
-            loss.evaluations = point.loss.evaluations
-            base = loss()
-            told = [i for i in narrow if not point.may_be_zero(i)]
-            if all(_follows(wide.parameters[i], loss, base, point.claims[i]) for i in told):
-                return wide, replace(point, loss=loss, base=base, rounding=rounding)
-    except Exception:  # a loss may refuse the other precision in any way it likes
-        pass
-    state.restore()
-    return problem, point
-
-
-def _as_it_wavers(problem: Problem, point: Point) -> Point:
-    """The point with what single precision costs the claims, where loss and gradient work in it.
-
-    Such a gradient is that of parameters a rounding off, or two: how it changes between those
-    shows what its terms lose where they cancel.
-    """
-    single = [rounding >= SINGLE / 2 for rounding in point.rounding]
-    if not any(single) or not fits(np.array(point.base), np.float32):
-        return point
-    rounding, saved = point.rounding, Saved(problem.parameters)
-    try:
-        draws = DRAWS if all(map(np.array_equal, point.claim(), point.claims)) else 0
-        for seed in range(draws):
-            move_by_rounding(problem, seed, SINGLE)
-            rounding = list(map(max, rounding, _explaining(point, point.claim(), math.inf)))
-            saved.restore()
-    except Exception:  # a gradient may refuse a second call, or what lies beyond an edge
-        pass
-    finally:
-        saved.restore()
-    return point if rounding == point.rounding else replace(point, rounding=rounding)
-
-
-def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> bool:
-    """Whether the loss changes when a parameter is moved along its claimed gradient."""
-    if not claim.any():
-        return True
-    theta = parameter.read()
-    step = 1e-2 * (float(np.max(np.abs(theta))) or 1.0)
-    line = Line(loss, [parameter], [theta], [uphill(claim) * step])
-    return math.isfinite(base) and (line(1.0) != base or line(-1.0) != base)
-
-
-def _widened(problem: Problem, state: State) -> Problem | None:
-    """The problem on float64 copies, made of what the parameters are at this moment."""
-    assert problem.in_float64 is not None
-    wide = problem.in_float64(state)
-    if wide is not None:
-        for mine, copy in zip(problem.parameters, wide.parameters, strict=True):
-            if copy is not mine:  # made of what the subject was given, which may stand elsewhere
-                copy.write(mine.read())
-    return wide
-
-
-def _also_seen(problem: Problem, point: Point, state: State, *, most: float) -> list[float]:
-    """Relative roundings of the claims, where it takes more to set them apart from float64's.
-
-    A sum whose terms cancel loses more digits than its size tells.  What is further apart than
-    `most` counts as an error.
-    """
-    given = [parameter.given for parameter in problem.parameters]
-    now = State(problem.roots, given, kept=problem.structure)  # a gradient may add to what it finds
-    point.loss.evaluations += 1
-    try:
-        wide = _widened(problem, now)
-        if wide is None:
-            return point.rounding
-        wider = _rewound(wide.claimed, state)() if point.held else wide.claimed()
-    except Exception:  # a gradient may refuse the other precision as well
-        return point.rounding
-    finally:
-        now.restore()
-    return _explaining(point, wider, most)
-
-
-def _explaining(point: Point, others: Sequence[Array], most: float) -> list[float]:
-    """Relative roundings of the claims that explain how far off others of the same point are."""
-    found = []
-    for claim, other, rounding in zip(point.claims, others, point.rounding, strict=True):
-        off, size = np.abs(claim - other), float(np.linalg.norm(claim))
-        typical, apart = size / math.sqrt(max(claim.size, 1)), float(np.linalg.norm(off))
-        if 0 < apart <= most * size:
-            explained = float(np.max(off / (OWN * np.abs(claim) + COMMON * typical)))
-            rounding = max(rounding, min(explained, SIGMAS / COMMON * apart / size))
-        found.append(rounding)
-    return found
 
 
 def _rounding(claim: NDArray[Any], parameter: Parameter) -> float:

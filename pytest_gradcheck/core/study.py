@@ -18,9 +18,10 @@ from .differences import verdict
 from .exhaustive import steps
 from .ladder import FINEST, RATIO, ROUNDING, Ladder, Rung
 from .line import Axis
+from .low_precision import in_float64
 from .measured import Evidence, scale_of
 from .noise import measure_noise
-from .point import Point, in_float64
+from .point import Point
 from .problem import Problem
 from .result import Entry
 from .state import State
