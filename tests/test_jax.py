@@ -341,6 +341,22 @@ class TestMistakes:
             check(jnp.sin, X, wrt="y")
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.1])
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_beside_least_squares_float32_has_few_digits_and_is_right(mode: str, factor: float) -> None:
+    @jax.custom_vjp
+    def same(z: Any) -> Any:
+        return z
+
+    same.defvjp(lambda z: (z, None), lambda _, g: (factor * g,))
+    rng = np.random.default_rng(0)
+    a, x = rng.normal(size=(20, 8)).astype(np.float32), rng.normal(size=8)
+    y = jnp.asarray(a.astype(float) @ x, jnp.float32)
+    beside = jnp.asarray(x + 1e-5 * rng.normal(size=8), jnp.float32)
+    result = check(lambda w: 0.5 + jnp.mean((same(a @ w) - y) ** 2), beside, mode=mode)
+    assert result.status == ("pass" if factor == 1 else "fail")
+
+
 def test_jax_is_not_imported() -> None:
     code = (
         "import sys, numpy as np, pytest_gradcheck as p;"

@@ -187,20 +187,20 @@ class TestMoves:
         self, dtype: type, digit: float, size: float
     ) -> None:
         problem, (before,) = self.of(np.full(64, size, dtype))
-        move_by_rounding(problem, 3)
+        move_by_rounding(problem.parameters, 3)
         moved = problem.parameters[0].read() - before
         assert np.all(np.abs(moved) == 2 * digit * abs(size))
         assert 16 < np.sum(moved > 0) < 48  # at random
         problem.parameters[0].write(before)
-        move_by_rounding(problem, 3, along=-1.0)
+        move_by_rounding(problem.parameters, 3, along=-1.0)
         assert np.array_equal(problem.parameters[0].read() - before, -moved)
         problem.parameters[0].write(before)
-        move_by_rounding(problem, 4)
+        move_by_rounding(problem.parameters, 4)
         assert not np.array_equal(problem.parameters[0].read() - before, moved)
 
     def test_a_hair_of_zero_is_nearly_nothing(self) -> None:
         problem, _ = self.of(np.zeros(64))
-        move_by_rounding(problem, 3)
+        move_by_rounding(problem.parameters, 3)
         assert np.all(np.abs(problem.parameters[0].read()) == 1e-30)
 
     @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])

@@ -195,6 +195,14 @@ class TestNoise:
     def test_of_a_steep_function_is_no_curvature(self) -> None:
         assert measure_noise(lambda h: math.exp(1e10 * h), 1.0) < 1e-3
 
+    def test_of_single_precision_is_its_rounding_even_where_it_does_not_show(self) -> None:
+        digit = 2.0**-24
+
+        def parabola(h: float) -> float:  # rises by two digits times whole squares, just so
+            return float(np.float32(0.5 + 2 * digit * (h / 1e-4) ** 2))
+
+        assert measure_noise(parabola, 0.5) == pytest.approx(digit / math.sqrt(12))
+
     @pytest.mark.parametrize("base", [1.5, 2.0, 5.0])
     def test_without_three_that_agree_the_smallest_of_high_order_is_taken(
         self, base: float

@@ -416,6 +416,26 @@ class AlmostLinear:
         return {"x": g.astype(float) * self.factor}
 
 
+class LeastSquares:
+    """In low precision throughout, so near its minimum that few digits of the gradient are left."""
+
+    def __init__(self, dtype: str, off: float, factor: float = 1.0) -> None:
+        rng = np.random.default_rng(1)
+        self.factor, self.A = factor, (rng.normal(size=(40, 20)) / 5).astype(dtype)
+        x = rng.normal(size=20)
+        self.y = (self.A.astype(float) @ x).astype(dtype)
+        self.params = {"x": (x + off * rng.normal(size=20)).astype(dtype)}
+
+    def _off(self) -> np.ndarray:
+        return self.A @ self.params["x"] - self.y
+
+    def loss(self) -> float:
+        return float(0.5 + self._off() @ self._off())
+
+    def grads(self) -> dict[str, np.ndarray]:
+        return {"x": self.A.dtype.type(2 * self.factor) * (self.A.T @ self._off())}
+
+
 class Adding:
     """float32, with gradients that are added to those of the call before."""
 
@@ -462,6 +482,22 @@ class TestFloat32SumThatCancels:
 
     def test_inside_an_object_in_float64_it_is_wrong_beyond_that(self) -> None:
         assert check(AlmostLinear(0, factor=1 + 3e-4)).blocks[0].status != "pass"
+
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    @pytest.mark.parametrize(
+        ("dtype", "off"), [("float32", 1e-6), ("float32", 1e-5), ("float16", 1e-2)]
+    )
+    def test_beside_a_minimum_it_is_right_as_far_as_it_wavers(
+        self, dtype: str, off: float, mode: str
+    ) -> None:
+        right = check(LeastSquares(dtype, off), mode=mode)
+        assert [block.status for block in right.blocks] == ["pass"]
+        assert set(names(right)) <= {"coarse", "tiny-gradient"}
+
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    def test_beside_a_minimum_it_is_wrong_beyond_that(self, mode: str) -> None:
+        wrong = check(LeastSquares("float32", 1e-4, factor=1.1), mode=mode)
+        assert [block.status for block in wrong.blocks] == ["fail"]
 
     def test_is_not_taken_for_right_where_the_formula_is_wrong_by_more(self) -> None:
         assert check(Balance(0.3, factor=1 + 5e-5)).status == "warn"

@@ -149,6 +149,36 @@ def test_wrong_narrow_models_are_caught(dtype: Any) -> None:
     assert wrong_blocks(result) == ["gain"]
 
 
+class OffBy(torch.autograd.Function):
+    """The identity, with a wrong gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, factor: float) -> Any:
+        ctx.factor = factor
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g * ctx.factor, None
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize("off", [1e-5, 1e-4])
+def test_beside_least_squares_float32_has_few_digits_and_is_right(off: float, mode: str) -> None:
+    net, x = nn.Linear(8, 3), torch.randn(40, 8)
+    y = (x.double() @ net.weight.detach().double().T + net.bias.detach().double()).float()
+    with torch.no_grad():
+        for p in net.parameters():
+            p += off * torch.randn_like(p)
+
+    def loss(out: Any) -> Any:
+        return 0.5 + F.mse_loss(out, y)
+
+    assert checked(net, x, loss=loss, mode=mode).status == "pass"
+    wrong = checked(net, x, loss=lambda out: loss(OffBy.apply(out, 1.1)), mode=mode)
+    assert wrong.status == "fail"
+
+
 def test_float32_is_as_sharp_as_float64() -> None:
     assert checked(Gain(1 + 1e-6), torch.randn(4, 3)).status == "warn"
     assert checked(Gain(1 + 1e-8), torch.randn(4, 3)).status == "pass"

@@ -18,7 +18,7 @@ import numpy as np
 from ..settings import Settings
 from .cancelled import may_be_cancelled
 from .measured import Measured
-from .parameters import Array
+from .parameters import Array, Parameter
 from .problem import Problem, Saved
 
 DISPLACEMENTS = (1e-3, 1e-5, 1e-7)
@@ -54,7 +54,7 @@ def give_up_where_kinks_crowd(
     measure : callable
         ``measure(claims)`` is the same check where the parameters stand.
     """
-    move_by_rounding(problem, seed)
+    move_by_rounding(problem.parameters, seed)
     nearby = problem.claimed()
     saved.restore()
     displace(problem, moved, seed)
@@ -102,10 +102,10 @@ class Nearby:
             again = self._claim()
             if not all(map(np.array_equal, again, self._claims)):
                 return none  # dropout, say: nothing can be read from how such a claim changes
-            move_by_rounding(self._problem, 0)
+            move_by_rounding(self._problem.parameters, 0)
             up = self._claim()
             saved.restore()
-            move_by_rounding(self._problem, 0, along=-1.0)
+            move_by_rounding(self._problem.parameters, 0, along=-1.0)
             down = self._claim()
         except Exception:  # a gradient may refuse float64, or a second call, in any way it likes
             return none
@@ -115,14 +115,14 @@ class Nearby:
 
 
 def move_by_rounding(
-    problem: Problem, seed: int, least: float = 0.0, *, along: float = 1.0
+    parameters: Sequence[Parameter], seed: int, least: float = 0.0, *, along: float = 1.0
 ) -> None:
     """Move parameters by a last digit, to either side at random; opposite with `along` = -1.
 
     The digit is that of their precision, or of a coarser one, whose relative spacing is `least`.
     """
     rng = np.random.default_rng([seed, 2])
-    for parameter in problem.parameters:
+    for parameter in parameters:
         theta = parameter.read()
         side = along * rng.choice([-1.0, 1.0], theta.size)
         hair = np.maximum(2 * max(parameter.eps, least) * np.abs(theta), 1e-30)

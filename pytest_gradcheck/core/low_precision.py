@@ -8,10 +8,12 @@ be had, in how the claim wavers when the parameters move by a last digit.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..settings import Settings
 from .displaced import move_by_rounding
@@ -73,22 +75,51 @@ def _as_it_wavers(problem: Problem, point: Point) -> Point:
     if not any(single) or not fits(np.array(point.base), np.float32):
         return point
     rounding = point.rounding
-    for claims in _beside(problem, point, SINGLE):
+    for claims in _beside(problem.parameters, point.claim, point.claims, SINGLE):
         explained = _explaining(point, claims, [math.inf] * len(claims))
         rounding = list(map(max, rounding, explained))
     return point if rounding == point.rounding else replace(point, rounding=rounding)
 
 
-def _beside(problem: Problem, point: Point, least: float = 0.0) -> Iterator[list[Array]]:
+def wavering(
+    parameters: Sequence[Parameter],
+    claim: Callable[[], Sequence[NDArray[Any]]],
+    claims: Sequence[NDArray[Any]],
+    least: float = 0.0,
+) -> list[float]:
+    """By how much claims change when the parameters move by a last digit: the norm, for each.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+    claim : callable
+        ``claim()`` are the claims where the parameters stand by then.
+    claims : sequence of ndarray
+        Those where they stand now.
+    least : float
+        Relative spacing of the digit, where it is coarser than that of the parameters.
+    """
+    found = [0.0] * len(claims)
+    for others in _beside(parameters, claim, claims, least):
+        found = list(map(max, found, _apart(claims, others)))
+    return found
+
+
+def _beside(
+    parameters: Sequence[Parameter],
+    claim: Callable[[], Sequence[NDArray[Any]]],
+    claims: Sequence[NDArray[Any]],
+    least: float,
+) -> Iterator[Sequence[NDArray[Any]]]:
     """Claims where the parameters are moved by a rounding; none where they differ by themselves."""
-    saved = Saved(problem.parameters)
+    saved = Saved(parameters)
     try:
-        draws = DRAWS if all(map(np.array_equal, point.claim(), point.claims)) else 0
+        draws = DRAWS if all(map(np.array_equal, claim(), claims)) else 0
         for seed in range(draws):
-            move_by_rounding(problem, seed, least)
-            claims = point.claim()
+            move_by_rounding(parameters, seed, least)
+            others = claim()
             saved.restore()
-            yield claims
+            yield others
     except Exception:  # a gradient may refuse a second call, or what lies beyond an edge
         pass
     finally:
@@ -134,28 +165,29 @@ def _also_seen(problem: Problem, point: Point, state: State, *, most: float) -> 
     finally:
         now.restore()
     allowed = [most * float(np.linalg.norm(claim)) for claim in point.claims]
-    if any(off > bound for off, bound in zip(_apart(point, wider), allowed, strict=True)):
-        for claims in _beside(problem, point):
-            wavers = [SIGMAS * off for off in _apart(point, claims)]
-            allowed = list(map(max, allowed, wavers))
+    if any(off > bound for off, bound in zip(_apart(point.claims, wider), allowed, strict=True)):
+        wavers = wavering(problem.parameters, point.claim, point.claims)
+        allowed = [max(bound, SIGMAS * off) for bound, off in zip(allowed, wavers, strict=True)]
     return _explaining(point, wider, allowed)
 
 
-def _apart(point: Point, others: Sequence[Array]) -> list[float]:
-    """How far other claims are off those of the point, in norm."""
+def _apart(claims: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> list[float]:
+    """How far other claims are off, in norm."""
     return [
-        float(np.linalg.norm(claim - other))
-        for claim, other in zip(point.claims, others, strict=True)
+        float(np.linalg.norm(claim.astype(np.float64) - other))
+        for claim, other in zip(claims, others, strict=True)
     ]
 
 
-def _explaining(point: Point, others: Sequence[Array], allowed: Sequence[float]) -> list[float]:
+def _explaining(
+    point: Point, others: Sequence[NDArray[Any]], allowed: Sequence[float]
+) -> list[float]:
     """Relative roundings of the claims that explain how far off others of the same point are.
 
     As far as they are off by no more than is allowed.
     """
     found = []
-    apart = _apart(point, others)
+    apart = _apart(point.claims, others)
     for claim, other, rounding, norm, most in zip(
         point.claims, others, point.rounding, apart, allowed, strict=True
     ):

@@ -82,11 +82,12 @@ def measure_noise(along: Callable[[float], float], base: float) -> float:
         At least the rounding of `base` itself.
     """
     lowest, highest = 2.0**-53 * abs(base), math.inf
-    pending = [SPACING]
+    pending, seen = [SPACING], [np.array([base])]
     widened = False
     while pending:
         spacing = pending.pop(0)
         values = np.array([base, *(along(spacing * k) for k in range(1, POINTS))])
+        seen.append(values)
         if not np.all(np.isfinite(values)):
             if spacing == SPACING:
                 pending.extend(NARROWER)
@@ -102,4 +103,18 @@ def measure_noise(along: Callable[[float], float], base: float) -> float:
                 break
             if spacing == SPACING:
                 pending.extend(NARROWER)
+    lowest = max(lowest, _rounding_of_singles(np.concatenate(seen), base))
     return max(lowest, highest) if math.isfinite(highest) else lowest
+
+
+def _rounding_of_singles(values: NDArray[np.float64], base: float) -> float:
+    """Rounding of a function that works in single precision, where all its values are such numbers.
+
+    On a parabola these may happen to lie as if they were not rounded at all.
+    """
+    distinct = np.unique(values)
+    with np.errstate(over="ignore"):
+        are_singles = np.array_equal(distinct, distinct.astype(np.float32))
+    if len(distinct) < POINTS or not are_singles:
+        return 0.0
+    return float(np.spacing(np.float32(abs(base)))) / math.sqrt(12)
