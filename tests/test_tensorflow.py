@@ -212,6 +212,15 @@ def test_random_operations_are_held_and_put_back(seed: int | None) -> None:
     assert context._seed == seed
 
 
+@pytest.mark.parametrize("seed", [None, 3])
+def test_a_loss_that_draws_nothing_is_not_said_to_draw(seed: int | None) -> None:
+    tf.random.set_seed(seed)
+    context = __import__("tensorflow.python.eager.context", fromlist=["context"]).context()
+    result = check(lambda x: tf.sin(x), tensor())
+    assert (result.status, result.findings) == ("pass", ())
+    assert context._seed == seed
+
+
 def test_a_generator_of_ones_own() -> None:
     generator = tf.random.Generator.from_seed(1)
     before = generator.state.numpy().tobytes()

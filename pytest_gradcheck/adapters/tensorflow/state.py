@@ -86,19 +86,23 @@ class Seeds(random.Random):
     def __init__(self) -> None:
         super().__init__()  # its own numbers are of no interest
         self._context = importlib.import_module("tensorflow.python.eager.context").context()
+        self._is_set = self._context._seed is not None
         self.holds = False
 
     def getstate(self) -> Any:
         if self._context._seed is None:
-            return None, object()  # like no other: nobody can say whether anything was drawn
+            if not self.holds:
+                return None, object()  # like no other: nobody can say whether anything was drawn
+            tf.random.set_seed(SEED)  # so that it can be said
         return self._context._seed, self._context._rng.getstate()
 
     def setstate(self, state: Any) -> None:
         seed, inner = state
-        if seed is not None:
+        if not (self._is_set or self.holds):
+            if self._context._seed is not None:
+                tf.random.set_seed(None)
+        elif seed is not None:
             tf.random.set_seed(seed)
             self._context._rng.setstate(inner)
-        elif self.holds:
+        else:
             tf.random.set_seed(SEED)
-        elif self._context._seed is not None:
-            tf.random.set_seed(None)
