@@ -461,3 +461,12 @@ def test_a_claim_too_small_to_be_seen_in_the_loss_is_not_said_to_be_unread(
     else:
         result = given()
         assert result.status in ("warn", "fail")  # for the claim itself, which is wrong
+
+
+def test_gradient_that_refuses_numpy_in_its_own_way() -> None:
+    class Refusing:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            raise ZeroDivisionError("not today")
+
+    with pytest.raises(SubjectError, match=r"type Refusing, of which NumPy makes no array.*today"):
+        check(loss=lambda p: float(p.sum()), grads=lambda p: Refusing(), params=np.ones(2))

@@ -1215,3 +1215,21 @@ def test_sizes_from_1e_minus_6_to_1e6_in_one_array(factor: float) -> None:
     result = check(loss=loss, grads=grads, params=rng.normal(size=3) * size, mode="probe")
     assert result.status == ("pass" if factor == 1.0 else "fail")
     assert [entry.index for entry in result.worst] == ([] if factor == 1.0 else [(0,)])
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_numbers_are_moved_along_directions_like_arrays(factor):
+    params = {"a": 0.7, "b": np.float64(-1.3), "c": np.linspace(1, 2, 20)}
+    before = dict(params)
+
+    def loss(p):
+        return math.sin(p["a"]) * math.exp(p["b"]) + float(np.sum(p["c"] ** 2))
+
+    def grads(p):
+        rise = math.exp(p["b"])
+        a, b = math.cos(p["a"]) * rise, math.sin(p["a"]) * rise
+        return {"a": factor * a, "b": b, "c": 2 * p["c"]}
+
+    result = check(loss=loss, grads=grads, params=params, mode="probe")
+    assert [b.name for b in result.blocks if b.status != "pass"] == (["a"] if factor > 1 else [])
+    assert all(params[name] is before[name] for name in params)

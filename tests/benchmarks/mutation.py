@@ -88,6 +88,9 @@ ANYWHERE = {
 }
 """Parts of lines that change nothing in whatever module they are, and why."""
 EXPLAINED: dict[str, dict[str, str]] = {
+    "core.exhaustive": {
+        "i, x, began = ~1, 0.0, time.perf_counter()": "below zero as well",
+    },
     "core.atoms": {
         "return np.argpartition(values, ~count)[-count:]": (
             "those beyond the next largest are the same"
@@ -176,6 +179,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.differences": {
+        "if abs(rung.jump) >= abs(jump) / 2 > SIGMAS * math.sqrt(6) * rung.sigma / rung.step": (
+            "no two such floats are equal"
+        ),
         "if SIGMAS * ladder.noise < 11 * target * ladder.longest:": (
             "whether steps or windows are tried first, where either will do: a cost"
         ),
@@ -194,9 +200,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "no step is negative, and 0 is told apart beside it"
         ),
         "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
-        "if abs(rung.jump) >= abs(jump) / 2 > SIGMAS * math.sqrt(6) * rung.sigma / rung.step": (
-            "no two such floats are equal"
-        ),
         "if abs(rung.jump) > abs(jump) / 2 >= SIGMAS * math.sqrt(6) * rung.sigma / rung.step": (
             "no two such floats are equal"
         ),
@@ -248,6 +251,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if rows == 0:": "a vector is worked on as a single row, all at once: a cost",
     },
     "core.jumps": {
+        "return abs(float(WEIGHTS @ np.array(slopes)) - slope - step_off) >= abs(step_off) / 2": (
+            "no two such floats are equal"
+        ),
+        "_GAUSS = np.polynomial.legendre.leggauss( 6)": "one node more of a quadrature: a cost",
         "same = sum(abs(value - slope) < difference / 2 for value in local) > len(places) / 2": (
             "no two such floats are equal"
         ),
@@ -317,6 +324,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
     },
     "core.measure": {
+        "FEW = 4": "parameters of four entries climb: a cost",
         "ELSEWHERE = 9.0": "eight or nine roundings of all parameters: as good",
         "FEW = 2": "parameters of three entries are asked along random directions: a cost",
         "tried = [*worst, *self.rng.permutation(rest)[: TRIED * 2]]": (
@@ -347,6 +355,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "each of them is looked at once more"
         ),
         " left out before @property": "the first of a protocol, which is for type checkers",
+        "@property left out before def is_finite(self) -> bool: ...": "likewise",
         "if 1.0 < plain < math.inf:": "scaled by the largest: the same norm by another way",
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
     },
@@ -414,6 +423,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "PIECE = 2 << 16": "the same",
     },
     "core.rungs": {
+        "top, bottom = max(rungs, default=0), min(rungs, default= 1)": (
+            "not used where there is no rung"
+        ),
         "if may_rise and (best.noise >= best.truncation + abs(best.jump) / 2 or not may_fall):": (
             "no two such floats are equal"
         ),
@@ -441,6 +453,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "value = returned[ -1] if returned else None": "of one the first is the last",
     },
     "settings": {
+        (
+            'return f"; did you mean {close[ -1]!r}?" if close else f"; the settings are'
+            " {', '.join(NAMES)}\" / "
+        ): "of one match",
         (
             'return f"; did you mean {close[ -1]!r}?" if close else f"; the settings are'
             " {', '.join(NAMES)}\""
