@@ -39,6 +39,8 @@ def in_float64(
 
     The claim stays as it was computed; only the differences are taken in the wider precision.
     """
+    if not settings.refine:
+        return problem, point
     moved, point = _on_copies(problem, point, settings, state)
     return moved, _as_it_wavers(moved, point)
 
@@ -48,7 +50,7 @@ def _on_copies(
 ) -> tuple[Problem, Point]:
     """The same with what the copies tell of the rounding of the claims."""
     narrow = [i for i, parameter in enumerate(problem.parameters) if parameter.narrow]
-    if not (narrow and settings.refine and problem.in_float64):
+    if not (narrow and problem.in_float64):
         return problem, point
     rounding = _also_seen(problem, point, state, most=settings.fail)
     try:
