@@ -77,8 +77,9 @@ def _as_it_wavers(problem: Problem, point: Point) -> Point:
     if not any(single) or not fits(np.array(point.base), np.float32):
         return point
     rounding = point.rounding
+    allowed = [0.0 if point.may_be_zero(i) else math.inf for i in range(len(rounding))]
     for claims in _beside(problem.parameters, point.claim, point.claims, SINGLE):
-        explained = _explaining(point, claims, [math.inf] * len(claims))
+        explained = _explaining(point, claims, allowed)
         rounding = list(map(max, rounding, explained))
     return point if rounding == point.rounding else replace(point, rounding=rounding)
 
@@ -169,7 +170,9 @@ def _also_seen(problem: Problem, point: Point, state: State, *, most: float) -> 
     allowed = [most * float(np.linalg.norm(claim)) for claim in point.claims]
     if any(off > bound for off, bound in zip(_apart(point.claims, wider), allowed, strict=True)):
         wavers = wavering(problem.parameters, point.claim, point.claims)
-        allowed = [max(bound, SIGMAS * off) for bound, off in zip(allowed, wavers, strict=True)]
+        for i, off in enumerate(wavers):
+            if not point.may_be_zero(i):  # what may be is another matter
+                allowed[i] = max(allowed[i], SIGMAS * off)
     return _explaining(point, wider, allowed)
 
 
