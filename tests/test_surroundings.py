@@ -25,7 +25,7 @@ from pytest_gradcheck.core import evaluators, low_precision
 from pytest_gradcheck.core.batch import Batches
 from pytest_gradcheck.core.line import Axis, Line, shortest
 from pytest_gradcheck.core.loss import Loss
-from pytest_gradcheck.core.low_precision import _also_seen, _follows, in_float64
+from pytest_gradcheck.core.low_precision import _also_seen, _explaining, _follows, in_float64
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.point import (
     Point,
@@ -645,6 +645,10 @@ class TestPoint:
         )
         assert self.seen([1.0, 1.0], [1 + apart, 1.0], rounding=1e-7) == 1e-7
         assert self.seen([1.0, 1.0], [1.0, 1.0], rounding=1e-9) == 1e-9
+
+    def test_nothing_explains_what_a_claim_of_zero_is_off(self) -> None:
+        point = point_of(claims=[np.zeros(2)], rounding=[1e-9])
+        assert _explaining(point, [np.array([1e-8, 0.0])], [math.inf]) == [1e-9]
 
     def test_it_is_compared_with_the_generators_where_they_were(self) -> None:
         rng = np.random.default_rng(0)

@@ -323,7 +323,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "while len(candidates) > CANDIDATES and len(part.readings) <= MOST_ROWS:": "the same",
         "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
     },
+    "core.low_precision": {
+        "least: float = -1.0,": "no spacing is negative",
+    },
     "core.measure": {
+        "drowned = self.blocks[i].claimed.size >= FEW and self._bound([i])": (
+            "parameters of three entries are asked along random directions: a cost"
+        ),
         "FEW = 4": "parameters of four entries climb: a cost",
         "ELSEWHERE = 9.0": "eight or nine roundings of all parameters: as good",
         "FEW = 2": "parameters of three entries are asked along random directions: a cost",
