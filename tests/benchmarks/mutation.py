@@ -327,6 +327,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "least: float = -1.0,": "no spacing is negative",
     },
     "core.measure": {
+        "unit=self.goals.whole or 2.0,": "where all claims are zero, any unit will do",
         "drowned = self.blocks[i].claimed.size >= FEW and self._bound([i])": (
             "parameters of three entries are asked along random directions: a cost"
         ),
