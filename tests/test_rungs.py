@@ -359,6 +359,12 @@ class TestMeasurement:
     """From the first step of every entry to the ladders of those that it leaves open."""
 
     @staticmethod
+    def given() -> dict[str, Any]:
+        rng = np.random.default_rng(0)
+        aims = {"eps": 1e-7, "tol": 1e-6, "warn": 1e-4}
+        return {"jitter": 0.0, "limit": None, "rng": rng} | aims
+
+    @staticmethod
     def of(
         loss: Callable[[np.ndarray], float],
         claim: Any,
@@ -371,15 +377,7 @@ class TestMeasurement:
         claims = [np.array(claim, float)]
         problem = Problem([parameter], lambda: loss(parameter.array), lambda: claims)
         counted = Loss(problem.loss)
-        given = {
-            "rounding": [0.0],
-            "jitter": 0.0,
-            "eps": 1e-7,
-            "tol": 1e-6,
-            "warn": 1e-4,
-            "limit": None,
-            "rng": np.random.default_rng(0),
-        } | options
+        given = {"rounding": [0.0]} | TestMeasurement.given() | options
         nearby = Nearby(problem, claims, problem.claimed)
         made = Measurement(problem.parameters, counted, claims, nearby, base=counted(), **given)
         if noise is not None:
@@ -465,12 +463,7 @@ class TestMeasurement:
             Nearby(problem, claims, problem.claimed),
             rounding=[2.0**-24] * 2,
             base=loss(),
-            jitter=0.0,
-            eps=1e-7,
-            tol=1e-6,
-            warn=1e-4,
-            limit=None,
-            rng=np.random.default_rng(0),
+            **self.given(),
         ).blocks
         assert (one.negligible, other.negligible) == (False, True)
         assert other.claim_rounding[0] >= 1e-7 and 1e-7 <= other.uncertainty[0] < 1e-6
@@ -730,12 +723,7 @@ class TestMeasurement:
             Nearby(problem, claims, problem.claimed),
             rounding=[0.0, 0.0],
             base=loss(),
-            jitter=0.0,
-            eps=1e-7,
-            tol=1e-6,
-            warn=1e-4,
-            limit=None,
-            rng=np.random.default_rng(0),
+            **self.given(),
         )
         made.directions, made.budget = self.Answers(*answers), budget
         return made

@@ -205,13 +205,13 @@ class TwoPlaces:
             float(np.linalg.norm(h.astype(np.float64) - g))
             for h, g in zip(narrow_claim, claim, strict=True)
         ]
-        same = [off <= tolerance * (norm + floor) for off, norm in zip(apart, norms, strict=True)]
-        if not all(same):  # beside an optimum terms cancel, and leave little of low precision
+        allowed = [tolerance * (norm + floor) for norm in norms]
+        if any(off > bound for off, bound in zip(apart, allowed, strict=True)):
+            # beside an optimum terms cancel, and leave little of low precision
             again = self._before(self._claim(own))
             wavers = wavering(own.moved.parameters, again, narrow_claim, self.eps)
-            few = [off <= SIGMAS * waver for off, waver in zip(apart, wavers, strict=True)]
-            same = [one or other for one, other in zip(same, few, strict=True)]
-        return all(same), []
+            allowed = [max(bound, SIGMAS * off) for bound, off in zip(allowed, wavers, strict=True)]
+        return all(off <= bound for off, bound in zip(apart, allowed, strict=True)), []
 
     def _claim(self, place: Place) -> Callable[[], Any]:
         """The first derivatives, given by hand or by the framework."""

@@ -8,7 +8,7 @@ be had, in how the claim wavers when the parameters move by a last digit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -102,9 +102,16 @@ def wavering(
     least : float
         Relative spacing of the digit, where it is coarser than that of the parameters.
     """
+    return furthest(claims, _beside(parameters, claim, claims, least))
+
+
+def furthest(
+    claims: Sequence[NDArray[Any]], others: Iterable[Sequence[NDArray[Any]]]
+) -> list[float]:
+    """How far the furthest of several other claims is off each, in norm."""
     found = [0.0] * len(claims)
-    for others in _beside(parameters, claim, claims, least):
-        found = list(map(max, found, _apart(claims, others)))
+    for other in others:
+        found = list(map(max, found, _apart(claims, other)))
     return found
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.ladder import SIGMAS
-from ...core.low_precision import DRAWS
+from ...core.low_precision import DRAWS, furthest
 from ...core.parameters import Parameter
 from ...core.problem import Problem
 from ...core.result import Entry, Finding
@@ -21,20 +20,16 @@ from ..blocks import after
 from ..outputs import wrong_output
 from .batched import Batched
 from .call import Call
+from .faithful import Arrays, beside, faithful, near
 from .sound import require_sound_backward
 from .state import Surroundings
 from .tensors import NARROW, Tensors, torch, widened
 from .weighed import Weighed
 
-ROUNDED = 256
-"""Roundings by which a claim may be off its double precision and still be the same claim."""
-COMMON = 64
-"""The same of the whole gradient: what is nearly zero is a difference of larger numbers."""
 TF32 = 2.0**-10
 """Spacing at 1 of the numbers that CUDA devices multiply float32 as, unless they are told not to.
 """
 
-Arrays = list[NDArray[Any]]
 Saved = list[tuple[Parameter, Any]]
 
 
@@ -190,10 +185,10 @@ class Reverse:
             self._faithful = [False] * len(narrow)
             return narrow
         if first:
-            self._faithful = _faithful(narrow, wide, self._eps)
+            self._faithful = faithful(narrow, wide, self._eps)
             if not all(self._faithful):
                 wavers = self._wavering(narrow, again)
-                self._faithful = _faithful(narrow, wide, self._eps, wavers)
+                self._faithful = faithful(narrow, wide, self._eps, wavers)
         return [
             w if same else n for n, w, same in zip(narrow, wide, self._faithful or (), strict=True)
         ]
@@ -209,19 +204,10 @@ class Reverse:
             again()
             return self.moved.gather(self.weighed.claimed(tensors))
 
-        def beside(tensor: Any, rng: np.random.Generator) -> Any:
-            sides = torch.tensor(rng.choice([-1.0, 1.0], tuple(tensor.shape))).to(tensor)
-            return tensor.detach() * (1 + 2 * torch.finfo(tensor.dtype).eps * sides)
-
-        found = [0.0] * len(narrow)
-        if not all(map(np.array_equal, of([t.detach() for t in self.call.tensors]), narrow)):
-            return found
-        for seed in range(DRAWS):
-            rng = np.random.default_rng([seed, 2])
-            claims = of([beside(tensor, rng) for tensor in self.call.tensors])
-            off = (float(np.linalg.norm(n - c)) for n, c in zip(narrow, claims, strict=True))
-            found = list(map(max, found, off))
-        return found
+        tensors = self.call.tensors
+        if not all(map(np.array_equal, of([t.detach() for t in tensors]), narrow)):
+            return [0.0] * len(narrow)
+        return furthest(narrow, (of(beside(tensors, seed)) for seed in range(DRAWS)))
 
     def _claimed_wide(self) -> Arrays | None:
         """The gradient in float64; None where a backward pass written by hand refuses that.
@@ -299,8 +285,8 @@ class Reverse:
             return False  # a loss that trains: the check itself refuses it
         with _nudged(self.moved.parameters):
             elsewhere = outputs(copies)
-        near = _near(wide, again, 1e-12) and _near(wide, elsewhere, 1e-12)
-        return near and _near(wide, narrow, self._eps**0.5)
+        follows = near(wide, again, 1e-12) and near(wide, elsewhere, 1e-12)
+        return follows and near(wide, narrow, self._eps**0.5)
 
     def explain(self, worst: Sequence[Entry]) -> list[Finding]:
         """Which output the error of the worst entry comes from, where there are several."""
@@ -342,31 +328,3 @@ def _restore(saved: Saved) -> None:
     for parameter, values in saved:
         if not parameter.is_as(values):
             parameter.restore(values)
-
-
-def _faithful(
-    narrow: Arrays, wide: Arrays, eps: float, wavers: Sequence[float] | None = None
-) -> list[bool]:
-    """Which narrow claims are the wide ones but for their rounding, or for what they waver by."""
-    part, rest = min(ROUNDED * eps, eps**0.5), min(COMMON * eps, eps**0.5)
-    with np.errstate(all="ignore"):
-        whole = float(np.linalg.norm([np.linalg.norm(w) for w in wide]))
-        return [
-            bool(
-                np.linalg.norm(n - w)
-                <= max(part * np.linalg.norm(w) + rest * whole, SIGMAS * waver)
-            )
-            for n, w, waver in zip(narrow, wide, wavers or [0.0] * len(wide), strict=True)
-        ]
-
-
-def _near(a: Arrays, b: Arrays, tolerance: float) -> bool:
-    """Whether two lists of outputs are the same, relative to the larger of them."""
-    for x, y in zip(a, b, strict=True):
-        with np.errstate(all="ignore"):
-            differ = ~((x == y) | (np.isnan(x) & np.isnan(y)))
-            gap = float(np.linalg.norm((x.astype(complex) - y)[differ]))
-            size = max(float(np.linalg.norm(x[np.isfinite(x)])), 1e-300)
-        if not gap <= tolerance * size:
-            return False
-    return True
