@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck.core.climb import Climb, points_for
+from pytest_gradcheck.core.descent import _many_kinks, _next
 from pytest_gradcheck.core.differences import MANY, Derivative, agrees_at, derivative, verdict
 from pytest_gradcheck.core.fit import Window
 from pytest_gradcheck.core.jumps import (
@@ -33,7 +34,6 @@ from pytest_gradcheck.core.line import Axis
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.noise import difference_table, measure_noise
 from pytest_gradcheck.core.parameters import Parameter
-from pytest_gradcheck.core.probes import _many_kinks, _next
 
 UNIT = 2.0**-53
 """Rounding of a value of size 1."""

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_gradcheck.core import probes
+from pytest_gradcheck.core import descent
 from pytest_gradcheck.core.belief import Belief
+from pytest_gradcheck.core.descent import _many_kinks, _next, descend
 from pytest_gradcheck.core.differences import Derivative
 from pytest_gradcheck.core.direction import Direction
 from pytest_gradcheck.core.ladder import Estimate, Ladder, Rung
@@ -20,9 +21,6 @@ from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.probes import (
     Prober,
     Reading,
-    _many_kinks,
-    _measure,
-    _next,
     _size_that_matters,
 )
 from pytest_gradcheck.core.region import Region
@@ -405,34 +403,34 @@ def test_many_kinks_are_seen_by_slopes_that_differ_as_at_the_next_longer_step(
     assert _many_kinks(ladder(rungs), -1) == many
 
 
-class TestMeasure:
+class TestDescend:
     def test_two_steps_do_where_they_are_sharp_enough(self) -> None:
         steps = ladder(first=1e-3)
-        found = _measure(steps, 1e-6, math.inf, far=True)
+        found = descend(steps, 1e-6, math.inf, far=True)
         assert sorted(steps.rungs) == [-1, 0]
         assert abs(found.value - 1) <= found.uncertainty <= 1e-6
 
         exactly = ladder(first=1e-3)
-        assert _measure(exactly, found.uncertainty, math.inf, far=True) == found
+        assert descend(exactly, found.uncertainty, math.inf, far=True) == found
         assert len(exactly.rungs) == 2
         further = ladder(first=1e-3)
-        _measure(further, found.uncertainty / 2, math.inf, far=True)
+        descend(further, found.uncertainty / 2, math.inf, far=True)
         assert len(further.rungs) > 2
 
     def test_shorter_steps_are_taken_as_long_as_they_help(self) -> None:
         steps = ladder(first=1.0, function=lambda t: math.sin(3 * t))
-        found = _measure(steps, 1e-9, math.inf, far=False)
+        found = descend(steps, 1e-9, math.inf, far=False)
         assert min(steps.rungs) < -2 and max(steps.rungs) == 0
         assert abs(found.value - 3) <= found.uncertainty <= 1e-9
 
     def test_twelve_steps_are_the_most(self) -> None:
         steps = ladder(first=1.0, function=lambda t: math.sin(1 / t) if t else 0.0, finest=1e-30)
-        _measure(steps, 1e-9, math.inf, far=False)
+        descend(steps, 1e-9, math.inf, far=False)
         assert len(steps.rungs) == 12
 
     def test_longer_steps_are_taken_where_rounding_is_the_limit(self) -> None:
         steps = ladder(first=1e-6, function=lambda t: 1e6 + t, scale=1.0)
-        found = _measure(steps, 1e-9, math.inf, far=False)
+        found = descend(steps, 1e-9, math.inf, far=False)
         assert max(steps.rungs) >= 5
         assert abs(found.value - 1) <= found.uncertainty <= 1e-8
 
@@ -441,7 +439,7 @@ class TestMeasure:
             return 1e3 + t + 1e-4 * t * t * t * (abs(t) > 1e-3) * 1e9
 
         steps = ladder(first=1e-6, function=bent, scale=1e3)
-        found = _measure(steps, 1e-15, math.inf, far=False)
+        found = descend(steps, 1e-15, math.inf, far=False)
         assert max(steps.rungs) < steps.highest
         assert abs(found.value - 1) <= found.uncertainty
 
@@ -457,8 +455,8 @@ class TestMeasure:
         steps = Scripted(
             lambda h: (h, h, h, -h), 0.0, 1.0, noise=1e9, scale=4.0**3 / 2, finest=1e-9
         )
-        monkeypatch.setattr(probes, "verdict", lambda *_: Derivative.smooth(1.0, 0.5, 0.0, 1.0))
-        _measure(steps, 1e-9, math.inf, far=False)
+        monkeypatch.setattr(descent, "verdict", lambda *_: Derivative.smooth(1.0, 0.5, 0.0, 1.0))
+        descend(steps, 1e-9, math.inf, far=False)
         assert list(steps.rungs) == [0, -1, *range(1, longest + 1)]
 
     @pytest.mark.parametrize("far", [True, False])
@@ -467,7 +465,7 @@ class TestMeasure:
             return t + 0.2 * abs(t - 1e-5)
 
         steps = ladder(first=1e-3, function=kinked, scale=1.0)
-        found = _measure(steps, 1e-6, math.inf, far=far)
+        found = descend(steps, 1e-6, math.inf, far=far)
         assert abs(found.value - 0.8) <= found.uncertainty <= 1e-6
         ks = sorted(steps.rungs, reverse=True)
         assert ks == ([0, -1, -3, -4, -5] if far else [0, -1, -2, -3, -4, -5])
@@ -479,7 +477,7 @@ class TestMeasure:
         for lowest, ks in ((-4, [0, -1, -2, -3, -4]), (-5, [0, -1, -3, -4, -5])):
             steps = ladder(first=1e-3, function=kinked, scale=1.0)
             steps.lowest = lowest
-            _measure(steps, 1e-12, math.inf, far=True)
+            descend(steps, 1e-12, math.inf, far=True)
             assert list(steps.rungs)[:5] == ks
 
     def test_noise_is_averaged_where_that_is_asked_for(self) -> None:
@@ -494,7 +492,7 @@ class TestMeasure:
                 return math.sin(t) + 1e-3 * float(rng.normal()) * (t != 0)
 
             steps = ladder(first=1e-3, function=noisy, scale=0.5, noise=1e-3)
-            found = _measure(steps, 1e-9, enough, far=False)
+            found = descend(steps, 1e-9, enough, far=False)
             assert abs(found.value - 1) <= found.uncertainty
             assert (len(calls) > 100) == averaged and (found.fit is not None) == averaged
 
@@ -510,7 +508,7 @@ class TestMeasure:
             return t + 0.2 * abs(t - kink) + noise * float(rng.normal()) * (t != 0)
 
         steps = ladder(first=kink, function=noisy, scale=1.0, noise=noise)
-        found = _measure(steps, 1e-9, 1e-9, far=False)
+        found = descend(steps, 1e-9, 1e-9, far=False)
         assert (found.fit is not None) == averaged
         assert abs(found.value - 0.8) <= found.uncertainty <= 1e-3
 
@@ -518,7 +516,7 @@ class TestMeasure:
         steps: Any = Ladder(
             lambda h: (0.0, 0.0, 0.0, 0.0), 0.0, 1.0, noise=0.0, scale=1.0, finest=1e-9
         )
-        assert math.isinf(_measure(steps, 1e-9, math.inf, far=True).uncertainty)
+        assert math.isinf(descend(steps, 1e-9, math.inf, far=True).uncertainty)
         assert not steps.rungs
 
 

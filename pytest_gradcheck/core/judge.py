@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..settings import Settings
-from .measured import Evidence, Single, rms
+from .measured import Evidence, Single
 from .result import STATUSES, Block, Entry, Finding, some
 
 
@@ -68,7 +68,7 @@ def judge_block(block: Evidence, settings: Settings) -> Block:
         status=grade(error.low, settings),
         relative_error=float(error.value),
         uncertainty=float(error.uncertainty(settings.tol)),
-        analytic_norm=float(np.linalg.norm(block.claimed)),
+        analytic_norm=block.claimed_norm,
         numeric_norm=block.numeric_norm,
     )
 
@@ -89,7 +89,7 @@ def judge_whole(blocks: Sequence[Evidence], settings: Settings) -> tuple[str, fl
         float(np.linalg.norm(ends))
         for ends in zip(*(b.error_limits() for b in blocks), strict=True)
     )
-    claimed = math.hypot(*(float(np.linalg.norm(block.claimed)) for block in blocks))
+    claimed = math.hypot(*(block.claimed_norm for block in blocks))
     scale = claimed + math.hypot(*(block.reference_norm for block in blocks))
     whole = Interval.of(least, error, most, scale)
     return grade(whole.low, settings), float(whole.value), float(whole.uncertainty(settings.tol))
@@ -146,10 +146,10 @@ def _index(block: Evidence, i: int) -> tuple[int, ...]:
 
 
 def _not_finite(block: Evidence) -> Finding | None:
-    bad = np.flatnonzero(~np.isfinite(block.claimed))
     measured = block.first_not_finite()
-    if bad.size:
+    if not block.is_finite:
         what, why = "claimed", "the gradient itself is NaN or infinite"
+        bad = np.flatnonzero(~np.isfinite(block.claimed))
         first, value, count = int(bad[0]), float(block.claimed[bad[0]]), bad.size
     elif measured is not None:
         what, why = "measured", "the loss is NaN or infinite at every point tried around it"
@@ -185,7 +185,6 @@ def _undecided(blocks: Sequence[Evidence]) -> Finding:
 def _untested(block: Evidence) -> Finding | None:
     if not block.negligible or block.error_limits()[0] > 0:
         return None
-    claimed = float(np.linalg.norm(block.claimed))
     name, bar = block.parameter.name, block.coarsest
     return Finding(
         "zero-gradient",
@@ -194,7 +193,7 @@ def _untested(block: Evidence) -> Finding | None:
         f" {bar:.1e}), so a missing or misplaced gradient could not be seen here. Check at a point"
         " where it matters (other data, other initial values, after training: train=20, beside an"
         ' optimum: points=1), or accept it with allow=["zero-gradient"]',
-        {"claimed_norm": claimed, "uncertainty": bar},
+        {"claimed_norm": block.claimed_norm, "uncertainty": bar},
     )
 
 
@@ -207,7 +206,7 @@ def _too_small(block: Evidence) -> Finding | None:
     high, (_, _, bar) = interval_of(block).high, block.error_limits()
     if high <= 0.5:
         return None
-    name, gradient = block.parameter.name, float(np.linalg.norm(block.claimed))
+    name, gradient = block.parameter.name, block.claimed_norm
     return Finding(
         "tiny-gradient",
         (name,),
@@ -241,7 +240,8 @@ def _wrong_entry(block: Evidence, settings: Settings) -> Finding | None:
     """An entry that is certainly wrong by itself, though the norm of its block hides it."""
     if grade(interval_of(block).low, settings) == "fail":
         return None
-    wrong = block.wrong(settings.fail, settings.tol * rms(block.claimed))
+    typical = block.claimed_norm / math.sqrt(block.claimed.size)
+    wrong = block.wrong(settings.fail, settings.tol * typical)
     if not wrong:
         return None
     entry = _entry(block, max(wrong, key=lambda single: single.error), 0.0)

@@ -242,8 +242,9 @@ class Measurement:
         return block
 
     def _is_cancelled(self, block: Measured, rounding: float) -> bool:
-        claimed = float(np.linalg.norm(block.claimed))
-        return is_cancelled(claimed, block.numeric_norm, rounding=rounding, whole=self.goals.whole)
+        return is_cancelled(
+            block.claimed_norm, block.numeric_norm, rounding=rounding, whole=self.goals.whole
+        )
 
     def _climb_all(self, i: int, goal: float) -> None:
         """Step 4: climb with the entries of block i, worst first, until it is known to `goal`.

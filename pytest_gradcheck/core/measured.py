@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +55,8 @@ class Evidence(Protocol):
     def uniform(self) -> bool: ...
     @property
     def is_finite(self) -> bool: ...
+    @property
+    def claimed_norm(self) -> float: ...
     @property
     def numeric_norm(self) -> float: ...
     @property
@@ -219,18 +222,22 @@ class Measured:
         Relative to the measurement where that is known to be larger.
         """
         known = float(np.linalg.norm(self.numeric[self.climbed | self.trusted]))
-        largest = np.fmax(float(np.linalg.norm(self.claimed)), known)  # of which one may be NaN
+        largest = np.fmax(self.claimed_norm, known)  # of which one may be NaN
         return 1 / (self.unit if self.negligible else float(largest))
 
-    @property
+    @cached_property
     def is_finite(self) -> bool:
         """Whether the claim has no NaN and no infinity."""
         return bool(np.all(np.isfinite(self.claimed)))
 
+    @cached_property
+    def claimed_norm(self) -> float:
+        return float(np.linalg.norm(self.claimed))
+
     @property
     def scale(self) -> float:
         """Norm of the claimed plus norm of the measured gradient, as far as it is better known."""
-        return float(np.linalg.norm(self.claimed)) + self.reference_norm
+        return self.claimed_norm + self.reference_norm
 
     @property
     def reference_norm(self) -> float:

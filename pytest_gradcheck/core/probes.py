@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .belief import Belief
-from .differences import DROWNED, Derivative, agrees_at, confirmed, fitted, verdict
+from .descent import descend
+from .differences import Derivative, agrees_at, confirmed, verdict
 from .direction import Direction
-from .ladder import FINEST, RATIO, SIGMAS, Estimate, Ladder, Sample
+from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .line import Axis, shortest
 from .loss import Loss
 from .measured import scale_of
@@ -30,19 +31,10 @@ from .weights import Weights
 FIRST_STEP = 1e-3
 """First step along a direction, as a fraction of the scale of the parameters: short enough that two
 extrapolations certify a smooth loss, long enough that its rounding does not matter yet."""
-RUNGS = 12
-"""Largest number of steps along one direction."""
-GAIN = 0.8
-"""Steps that leave more than this of the error bar were no gain."""
-LONG = 1e-5
-"""Steps shorter than this, relative to the parameters, are forced by kinks, not by noise, and more
-points on longer ones would not help."""
 MIXED = 1e-3
 """Size of the entries that make up a gradient, beside that of all, from which steps are theirs."""
 CLEAN = 1e-13
 """Noise of a loss in float64, relative to it: differences of that agree by no chance."""
-STRIDE = 2
-"""How much further down the next two steps are, where many kinks lie within the last one."""
 
 Skip = Sequence[Region]
 """Regions that a probe leaves out."""
@@ -155,8 +147,10 @@ class Prober:
         known = self._ahead.pop(direction, {})
         at = self._along(direction, known)
         ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), self.first, longest, least)
-        found = _measure(ladder, target, enough, far=self.first == FIRST_STEP)
-        found = self._confirmed(ladder, found, direction.slope(self.belief.gradient), target)
+        found = descend(ladder, target, enough, far=self.first == FIRST_STEP)
+        found = self._confirmed(
+            ladder, found, lambda: direction.slope(self.belief.gradient), target
+        )
         if found.kink and abs(found.left - found.right) <= rounding:
             found = found.spanning()  # a kink that matters to no claim rounded like this one
         self.first = self._learnt(ladder, longest, self.first)
@@ -180,16 +174,18 @@ class Prober:
         theta, scale = float(self.origin[block][i]), self.scale[block]
         axis, longest = Axis(self.loss, self.parameters[block], i, theta), max(abs(theta), scale)
         ladder = self._ladder(axis.sample, self.first_alone, longest, FINEST)
-        found = _measure(ladder, target, math.inf, far=self.first_alone == FIRST_STEP)
-        found = self._confirmed(ladder, found, float(self.belief.gradient[block][i]), target)
+        found = descend(ladder, target, math.inf, far=self.first_alone == FIRST_STEP)
+        found = self._confirmed(
+            ladder, found, lambda: float(self.belief.gradient[block][i]), target
+        )
         if 0 < abs(theta) < found.step and not agrees_at(ladder, FIRST_STEP * abs(theta), found):
             ladder = self._ladder(axis.sample, FIRST_STEP, abs(theta), FINEST)
-            return _measure(ladder, target, math.inf, far=True)
+            return descend(ladder, target, math.inf, far=True)
         self.first_alone = self._learnt(ladder, longest, self.first_alone)
         return found
 
     def _confirmed(
-        self, ladder: Ladder, found: Derivative, claim: float, target: float
+        self, ladder: Ladder, found: Derivative, claim: Callable[[], float], target: float
     ) -> Derivative:
         """What was found, as far as steps off the ladder bear it out where the loss is noisy.
 
@@ -198,7 +194,7 @@ class Prober:
         """
         if self.noise <= CLEAN * abs(self.base):
             return found
-        return confirmed(ladder, found, claim, lambda: verdict(ladder, target))
+        return confirmed(ladder, found, claim(), lambda: verdict(ladder, target))
 
     def _ladder(self, sample: Sample, first: float, longest: float, least: float) -> Ladder:
         first, finest = max(first, least) * longest, least * longest
@@ -293,60 +289,3 @@ def _size_that_matters(theta: Array, gradient: Array) -> float:
     if not (below.size and below[-1] > 0):
         return math.inf
     return float(abs(theta[order[np.searchsorted(below, below[-1] / 2)]]))
-
-
-def _measure(ladder: Ladder, target: float, enough: float, *, far: bool) -> Derivative:
-    """Down from the first step as long as that helps, then up as long as rounding is the limit.
-
-    Where many kinks are seen, and how short steps must be may be `far` from known, some are
-    passed over once.
-    """
-    ladder.add(0)
-    ladder.add(-1)
-    best, stalled = ladder.best(), False
-    while len(ladder.rungs) < RUNGS:
-        known = math.inf if best is None else best.uncertainty
-        k = None if known <= target else _next(ladder, best, stalled)
-        if k is None:
-            break
-        falls = k < min(ladder.rungs)
-        if falls and far and _many_kinks(ladder, k + 1) and k - STRIDE > ladder.lowest:
-            far = False
-            ladder.add(k - STRIDE + 1)
-            k -= STRIDE
-        ladder.add(k)
-        best = ladder.best()
-        stalled |= not falls and best is not None and best.uncertainty > GAIN * known
-    found = verdict(ladder, target)
-    is_long = best is not None and best.step > LONG * ladder.longest
-    drowned = found.noise > DROWNED * found.uncertainty > DROWNED * enough
-    return fitted(ladder, found, enough) if is_long and drowned else found
-
-
-def _next(ladder: Ladder, best: Estimate | None, stalled: bool) -> int | None:
-    """The next shorter step unless its rounding forbids, or the next longer one that may help."""
-    if not ladder.rungs:
-        return None
-    bottom, known = min(ladder.rungs), math.inf if best is None else best.uncertainty
-    finest = ladder.rungs[bottom]
-    if bottom > ladder.lowest and SIGMAS * finest.sigma * RATIO / finest.step < known / 2:
-        return bottom - 1
-    if best is None or stalled:
-        return None
-    above = 1 + max(k for k, rung in ladder.rungs.items() if rung.step <= best.step)
-    beyond = min((k for k in ladder.rungs if k >= above), default=None)
-    if beyond == above or above > ladder.highest:
-        return None
-    if beyond is not None:  # passed over on the way down: is it within reach of what is smooth?
-        off = abs(ladder.rungs[beyond].central - best.value)
-        return above if off <= RATIO**2 * known else None
-    return above
-
-
-def _many_kinks(ladder: Ladder, k: int) -> bool:
-    """Whether so many lie within a step that the slopes on both sides differ as at the next longer.
-
-    Where the loss is smooth they differ in proportion to the step.
-    """
-    coarser = ladder.rungs.get(k + 1)
-    return coarser is not None and abs(ladder.rungs[k].jump) > abs(coarser.jump) / 2

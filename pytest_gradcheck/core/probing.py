@@ -101,7 +101,7 @@ class Probing:
         self.kinked, self.sharpest = False, 0.0
         self.unlocated: list[tuple[frozenset[str], float]] = []
         self.findings: list[Finding] = []
-        norms = [float(np.linalg.norm(g)) if np.all(np.isfinite(g)) else 0.0 for g in claims]
+        norms = [norm if math.isfinite(norm := float(np.linalg.norm(g))) else 0.0 for g in claims]
         whole = math.hypot(*norms)
         negligible = [norm <= NEGLIGIBLE * whole for norm in norms]
         sizes = [whole if small else n for n, small in zip(norms, negligible, strict=True)]

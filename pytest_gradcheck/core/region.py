@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PIECE = 1 << 16
+PIECE = 1 << 17
 """Entries worked on at a time, so that intermediate results stay in the processor's cache."""
 
 

@@ -27,12 +27,16 @@ class Layer:
 
     @cached_property
     def rms(self) -> float:
-        return norm(self.theta) / math.sqrt(max(self.theta.size, 1))
+        return self._size / math.sqrt(max(self.theta.size, 1))
 
     @cached_property
     def say(self) -> float:
         """Size of the parameter times that of its gradient: how much the loss depends on it."""
-        return norm(self.theta) * norm(self.claim)
+        return self._size * norm(self.claim)
+
+    @cached_property
+    def _size(self) -> float:
+        return norm(self.theta)
 
     @cached_property
     def ordinary(self) -> float:

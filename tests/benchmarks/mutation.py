@@ -178,6 +178,24 @@ EXPLAINED: dict[str, dict[str, str]] = {
             " bound on the cost"
         ),
     },
+    "core.descent": {
+        "falls = k <= min(ladder.rungs)": "the next step is none of those that were taken",
+        (
+            "if bottom > ladder.lowest and SIGMAS * finest.sigma * RATIO / finest.step <= known"
+            " / 2:"
+        ): "no two such floats are equal",
+        "is_long = best is not None and best.step >= LONG * ladder.longest": (
+            "no step is at that very bound"
+        ),
+        (
+            "stalled |= not falls and best is not None and best.uncertainty >= GAIN * known"
+        ): "no two such floats are equal",
+        "drowned = found.noise > DROWNED * found.uncertainty >= DROWNED * enough": (
+            "no two such floats are equal"
+        ),
+        "drowned = found.noise >= DROWNED * found.uncertainty > DROWNED * enough": "likewise",
+        "RUNGS = 13": "one step more along a direction where twelve were not enough: a cost",
+    },
     "core.differences": {
         "if abs(rung.jump) >= abs(jump) / 2 > SIGMAS * math.sqrt(6) * rung.sigma / rung.step": (
             "no two such floats are equal"
@@ -377,27 +395,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if found.kink and abs(found.left - found.right) < rounding:": (
             "no two such floats are equal"
         ),
-        "falls = k <= min(ladder.rungs)": "the next step is none of those that were taken",
         "if own <= MIXED * self.scale[region.block]:": "no float is at that very bound",
         (
             "if 0 < abs(theta) <= found.step and not agrees_at(ladder, FIRST_STEP * abs(theta),"
             " found):"
         ): "no step is as long as that very entry",
-        (
-            "if bottom > ladder.lowest and SIGMAS * finest.sigma * RATIO / finest.step <= known"
-            " / 2:"
-        ): "no two such floats are equal",
-        "is_long = best is not None and best.step >= LONG * ladder.longest": (
-            "no step is at that very bound"
-        ),
-        (
-            "stalled |= not falls and best is not None and best.uncertainty >= GAIN * known"
-        ): "no two such floats are equal",
-        "drowned = found.noise > DROWNED * found.uncertainty >= DROWNED * enough": (
-            "no two such floats are equal"
-        ),
-        "drowned = found.noise >= DROWNED * found.uncertainty > DROWNED * enough": "likewise",
-        "RUNGS = 13": "one step more along a direction where twelve were not enough: a cost",
     },
     "core.probed": {
         "numeric: float = -1.0": "no norm is below that of what is believed",
@@ -425,9 +427,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "core.region": {
         "order = sorted(range(len(lengths)), key=lambda axis: ~lengths[axis])": "the same order",
-        "PIECE = 1 << 15": "how many entries are worked on at a time: a cost",
-        "PIECE = 1 << 17": "the same",
-        "PIECE = 2 << 16": "the same",
+        "PIECE = 1 << 16": "how many entries are worked on at a time: a cost",
+        "PIECE = 1 << 18": "the same",
+        "PIECE = 2 << 17": "the same",
     },
     "core.rungs": {
         "top, bottom = max(rungs, default=0), min(rungs, default= 1)": (
