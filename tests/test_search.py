@@ -700,6 +700,8 @@ class TestSearching:
         ]
         assert all(half.sparse for half in halves)
         assert len(prober.entries_) == 2  # picked at random, and right
+        read = [(regions, row) for regions, row, _ in prober.read_]
+        assert len(read) == len(set(read)) == 4  # a half along each axis, and one in two more rows
         further = search._divided(halves[0])
         assert len(prober.entries_) == 2
         assert [half.sparse for half in further] == [True]

@@ -179,20 +179,23 @@ class Search:
                 return []
             part = replace(part, sparse=True)
         axes = region.axes()
-        if not part.sparse:
-            for axis in axes:
-                first, second = region.halves(axis)
-                halves = self._first_row(part, (first,), (second,))
-                dirty = [self.is_dirty(half) for half in halves]
-                if not all(dirty):
-                    return self._kept(part, halves, dirty)
-            if region.size <= SMALL:
-                self.dense.measure_wholly(region)
-                return []
-            if self.dense.is_throughout(part):
-                return []
-        first, second = region.halves(axes[0])
-        return self._halved(replace(part, sparse=True), (first,), (second,))
+        if part.sparse:
+            first, second = region.halves(axes[0])
+            return self._halved(part, (first,), (second,))
+        ways = []
+        for axis in axes:
+            first, second = region.halves(axis)
+            halves = self._first_row(part, (first,), (second,))
+            dirty = [self.is_dirty(half) for half in halves]
+            if not all(dirty):
+                return self._kept(part, halves, dirty)
+            ways.append(halves)
+        if region.size <= SMALL:
+            self.dense.measure_wholly(region)
+            return []
+        if self.dense.is_throughout(part):
+            return []
+        return self._both(replace(part, sparse=True), ways[0])
 
     def _first_row(
         self, part: Part, a: tuple[Region, ...], b: tuple[Region, ...]
@@ -215,12 +218,15 @@ class Search:
         return [Part(half.regions, readings, part.sparse)]
 
     def _halved(self, part: Part, a: tuple[Region, ...], b: tuple[Region, ...]) -> list[Part]:
-        first, second = self._first_row(part, a, b)
-        dirty = self.is_dirty(first), self.is_dirty(second)
-        if not all(dirty):
-            return self._kept(part, (first, second), dirty)
+        halves = self._first_row(part, a, b)
+        dirty = [self.is_dirty(half) for half in halves]
+        return self._both(part, halves) if all(dirty) else self._kept(part, halves, dirty)
+
+    def _both(self, part: Part, halves: tuple[Part, Part]) -> list[Part]:
+        """Both halves, with as many readings as a search needs."""
+        first, second = halves
         for row in list(part.readings)[1:ROWS]:
-            reading = self._read(a, row)
+            reading = self._read(first.regions, row)
             first.readings[row] = reading
             second.readings[row] = part.readings[row] - reading
         return [replace(half, sparse=part.sparse) for half in (first, second)]
