@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pytest_gradcheck.core.belief import Belief
-from pytest_gradcheck.core.differences import Derivative
+from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.part import Part

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck import Result, check
-from pytest_gradcheck.core.differences import Derivative, derivative
+from pytest_gradcheck.core.derivative import Derivative
+from pytest_gradcheck.core.differences import derivative
 from pytest_gradcheck.core.directions import Bound, Directions
 from pytest_gradcheck.core.ladder import Ladder
 

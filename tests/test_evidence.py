@@ -10,7 +10,7 @@ import pytest
 
 from pytest_gradcheck.core.belief import Belief
 from pytest_gradcheck.core.cancelled import is_cancelled, may_be_cancelled
-from pytest_gradcheck.core.differences import Derivative
+from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.judge import (
     Interval,
     grade,

@@ -12,8 +12,8 @@ import pytest
 from pytest_gradcheck.core import climb as climbing
 from pytest_gradcheck.core import directions as along_lines
 from pytest_gradcheck.core.climb import Climb, points_for
+from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.differences import (
-    Derivative,
     _agrees_with_rungs,
     agrees_at,
     derivative,

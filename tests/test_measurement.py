@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck.core.climb import Climb, points_for
+from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.descent import _many_kinks, _next
-from pytest_gradcheck.core.differences import MANY, Derivative, agrees_at, derivative, verdict
+from pytest_gradcheck.core.differences import MANY, agrees_at, derivative, verdict
 from pytest_gradcheck.core.fit import Window
 from pytest_gradcheck.core.jumps import (
     NODES,

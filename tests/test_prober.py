@@ -12,8 +12,8 @@ import pytest
 
 from pytest_gradcheck.core import descent
 from pytest_gradcheck.core.belief import Belief
+from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.descent import _many_kinks, _next, descend
-from pytest_gradcheck.core.differences import Derivative
 from pytest_gradcheck.core.direction import Direction
 from pytest_gradcheck.core.ladder import Estimate, Ladder, Rung
 from pytest_gradcheck.core.loss import Loss

@@ -13,7 +13,7 @@ from exact import Exact, off
 from pytest_gradcheck.core import probing as module
 from pytest_gradcheck.core.atoms import Readings
 from pytest_gradcheck.core.certificate import Certificate
-from pytest_gradcheck.core.differences import Derivative
+from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.located import Found, Throughout
 from pytest_gradcheck.core.probed import Slopes
 from pytest_gradcheck.core.probes import Reading

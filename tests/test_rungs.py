@@ -12,7 +12,7 @@ import pytest
 
 from pytest_gradcheck.core import rungs
 from pytest_gradcheck.core.climbing import Climbing
-from pytest_gradcheck.core.differences import Derivative
+from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.directions import Bound
 from pytest_gradcheck.core.displaced import Nearby
 from pytest_gradcheck.core.goals import Goals

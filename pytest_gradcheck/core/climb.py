@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .differences import MANY, Derivative, agrees_at, derivative
+from .derivative import Derivative
+from .differences import MANY, agrees_at, derivative
 from .exhaustive import steps
 from .fit import Window
 from .jumps import longest_inside, slopes_belie_secants

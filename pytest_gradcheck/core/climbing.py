@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .climb import Climb
-from .differences import Derivative
+from .derivative import Derivative
 from .displaced import Nearby
 from .goals import Goals
 from .line import Axis

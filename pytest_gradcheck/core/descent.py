@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from .differences import DROWNED, Derivative, fitted, verdict
+from .derivative import Derivative
+from .differences import DROWNED, fitted, verdict
 from .ladder import RATIO, SIGMAS, Estimate, Ladder
 
 RUNGS = 12

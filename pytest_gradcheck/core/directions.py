@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .differences import MANY, Derivative, derivative
+from .derivative import Derivative
+from .differences import MANY, derivative
 from .ladder import FINEST, SIGMAS, Ladder
 from .line import Line, shortest
 from .loss import Loss

@@ -19,7 +19,7 @@ import numpy as np
 
 from .atoms import CANDIDATES, Pattern, Readings, entries, pattern
 from .dense import SMALL, Dense
-from .differences import Derivative
+from .derivative import Derivative
 from .located import Found
 from .part import Part
 from .probes import Prober, Reading

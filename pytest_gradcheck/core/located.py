@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .atoms import Pattern, Readings
-from .differences import Derivative
+from .derivative import Derivative
 from .parameters import Array, Parameter
 from .region import Region
 from .result import Finding, some

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .differences import Derivative
+from .derivative import Derivative
 from .measured import COMMON, OWN, Measured, Single
 from .parameters import Array, Parameter
 from .region import Region, dot

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .belief import Belief
+from .derivative import Derivative
 from .descent import descend
-from .differences import Derivative, agrees_at, confirmed, verdict
+from .differences import agrees_at, confirmed, verdict
 from .direction import Direction
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .line import Axis, shortest

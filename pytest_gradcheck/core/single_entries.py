@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .differences import Derivative
+from .derivative import Derivative
 from .located import Found
 from .probes import Prober
 from .region import Region

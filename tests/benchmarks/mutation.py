@@ -178,6 +178,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
             " bound on the cost"
         ),
     },
+    "core.derivative": {
+        "if abs(self.value - claim) >= self.sure:": (
+            "equal only where the error bar is zero, and nothing hides in it then"
+        ),
+    },
     "core.descent": {
         "falls = k <= min(ladder.rungs)": "the next step is none of those that were taken",
         (
@@ -220,9 +225,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "for k in range( 0, len(rungs)):": "over the first alone there is no extrapolation",
         "if abs(rung.jump) > abs(jump) / 2 >= SIGMAS * math.sqrt(6) * rung.sigma / rung.step": (
             "no two such floats are equal"
-        ),
-        "if abs(self.value - claim) >= self.sure:": (
-            "equal only where the error bar is zero, and nothing hides in it then"
         ),
         "if not found.contradicts(claim) or found.step in ( -1.0, tested):": (
             "a look below a step of zero finds nothing, and ends as well"
