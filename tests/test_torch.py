@@ -827,6 +827,16 @@ def test_before_each(dtype: Any) -> None:
     assert net.h is None
 
 
+def test_buffers_that_make_each_call_another_function_are_named() -> None:
+    net = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(5, 4)), nn.Tanh())
+    x = torch.randn(8, 5)
+    before = {name: values.clone() for name, values in net.named_buffers()}
+    with pytest.raises(SubjectError, match=r"What moved .*weight\.0\._u, .*weight\.0\._v\..*eval"):
+        checked(net, x)
+    assert all(torch.equal(values, before[name]) for name, values in net.named_buffers())
+    assert checked(net.eval(), x).status == "pass"
+
+
 # Float64 where it is the same function, and only there.
 
 

@@ -75,6 +75,9 @@ class JoinedProblem(Problem):
 
     parts: Sequence[Problem] = ()
 
+    def moved(self) -> list[str]:
+        return [name for part in self.parts for name in part.moved()]
+
     def explain(self, worst: Sequence[Entry]) -> list[Finding]:
         return [finding for part in self.parts for finding in part.explain(worst)]
 

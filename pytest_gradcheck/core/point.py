@@ -85,7 +85,7 @@ def inspect_point(problem: Problem, settings: Settings, state: State, saved: Sav
         drawn = state.drawn_by(point.loss.strict)  # twice the same by chance (two masks), perhaps
         if not drawn:
             return point
-    moved = [name for name in state.moved() if name not in drawn]
+    moved = sorted({*state.moved(), *problem.moved()} - set(drawn))
     if settings.freeze_rng == "auto" and drawn:
         held = _look(problem, state, saved, hold=True)
         if held.deterministic:
@@ -179,7 +179,8 @@ def _nondeterministic(
         shown = ", ".join(moved[:5]) + (", ..." if len(moved) > 5 else "")
         advice = (
             f" What moved between two evaluations: {shown}. Reset it before each evaluation with"
-            " before_each= (such as before_each=model.reset_state)."
+            " before_each= (such as before_each=model.reset_state), or call what keeps it (.eval()"
+            " of a module)."
         )
     return seen + why + advice
 

@@ -90,6 +90,10 @@ class Problem:
         self.loss()  # gradients may live on what the loss leaves behind
         return flat(self.gradients())
 
+    def moved(self) -> list[str]:
+        """Names of what is no longer as it was, beyond what `roots` show."""
+        return []
+
     def explain(self, worst: Sequence[Entry]) -> list[Finding]:
         """What the subject itself can say of its worst entries; called where a check ends badly."""
         return []

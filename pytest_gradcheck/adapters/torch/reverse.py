@@ -40,6 +40,10 @@ class TorchProblem(Problem):
     losses: Batched | None = None
     source: Reverse | None = None
 
+    def moved(self) -> list[str]:
+        """Buffers and other tensors that a call has moved."""
+        return [] if self.source is None else self.source.around.moved()
+
     def explain(self, worst: Sequence[Entry]) -> list[Finding]:
         """Where among several outputs the error of the worst entry comes from."""
         return [] if self.source is None else self.source.explain(worst)

@@ -78,7 +78,7 @@ class Surroundings:
         self._moved = {id(tensor): tensor for tensor in moved}
         self.modules: list[tuple[str, Any]] = []
         self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self._tensors: list[tuple[Any, Any]] = []
+        self._tensors: list[tuple[str, Any, Any]] = []
         self._gradients: list[tuple[Any, Any, Any]] = []
         self._devices: dict[str, Any] = {}
         self._seen: dict[int, Any] = {}
@@ -98,7 +98,7 @@ class Surroundings:
             return
         self._seen[id(value)] = value  # kept alive, so that no id is used twice
         if is_tensor(value):
-            self._keep(value)
+            self._keep(name, value)
         elif isinstance(value, torch.Generator):
             self.generators.append((name, Held(value)))
         elif isinstance(value, (np.random.Generator, np.random.RandomState, random.Random)):
@@ -118,14 +118,14 @@ class Surroundings:
         elif is_walkable(value) and hasattr(value, "__dict__"):
             yield from ((f"{name}.{key}", held) for key, held in vars(value).items())
 
-    def _keep(self, tensor: Any) -> None:
+    def _keep(self, name: str, tensor: Any) -> None:
         if tensor.device.type not in ("cpu", "meta"):
             self._devices[str(tensor.device)] = tensor.device
         if tensor.is_leaf and tensor.requires_grad:
             gradient = tensor.grad
             self._gradients.append((tensor, gradient, _copy(gradient)))
         if id(tensor) not in self._moved and tensor.layout == torch.strided:
-            self._tensors.append((tensor, _copy(tensor)))
+            self._tensors.append((name, tensor, _copy(tensor)))
 
     @property
     def draws(self) -> list[Held | Replayed]:
@@ -136,6 +136,10 @@ class Surroundings:
         """Put all generators back to the state in which they were found."""
         for generator in self.draws:
             generator.setstate(generator.found)
+
+    def moved(self) -> list[str]:
+        """Names of the tensors that are no longer as they were."""
+        return [name for name, tensor, values in self._tensors if not _is_as(tensor, values)]
 
     def restore(self) -> None:
         """Put everything back as it was; what did not change is not written to.
@@ -149,7 +153,7 @@ class Surroundings:
             if table.keys() != items.keys() or any(table[k] is not v for k, v in items.items()):
                 table.clear()
                 table.update(items)
-        for tensor, values in self._tensors:
+        for _, tensor, values in self._tensors:
             _put_back(tensor, values)
         for tensor, gradient, values in self._gradients:
             if tensor.grad is not gradient:
@@ -162,9 +166,13 @@ def _copy(tensor: Any) -> Any:
     return None if tensor is None else tensor.detach().clone()
 
 
+def _is_as(tensor: Any, values: Any) -> bool:
+    return tensor.device.type == "meta" or bool(torch.equal(tensor.detach(), values))
+
+
 def _put_back(tensor: Any, values: Any) -> None:
     """Write `values` unless they are there; by ``.data``, which counts as no in-place operation."""
-    if tensor.device.type != "meta" and not torch.equal(tensor.detach(), values):
+    if not _is_as(tensor, values):
         tensor.data.copy_(values)
 
 
