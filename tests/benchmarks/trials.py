@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 from bank import Case, Mutant
-from bank.base import Draft, build, drafts
+from bank.base import Draft, Grads, build, drafts
 from oracle import best_bar
 from ours import Trial, attempt
 from peers import PEERS, Verdict, alarm, forget
@@ -56,7 +56,7 @@ def examine(at: tuple[str, int]) -> CaseRecord:
     case = build(*bank(half)[index])
     mutants = list(case.mutants())
     sample = _sample(mutants)
-    ours = attempt(case, case.exact)
+    ours = attempt(case, case.grads)
     record = CaseRecord(
         name=case.name,
         kind=case.kind,
@@ -64,7 +64,7 @@ def examine(at: tuple[str, int]) -> CaseRecord:
         double=all(v.dtype == np.float64 for v in (*case.params.values(), *case.exact.values())),
         ours=ours,
         oracle=max((best_bar(case, name) for name in ours.doubted), default=0.0),
-        peers=_ask(case, case.exact),
+        peers=_ask(case, case.grads),
         mutants=[
             MutantRecord(
                 name=mutant.name,
@@ -85,5 +85,5 @@ def _sample(mutants: list[Mutant]) -> set[str]:
     return set(sorted(names, key=lambda name: zlib.crc32(name.encode()))[:SAMPLE])
 
 
-def _ask(case: Case, claimed: dict[str, np.ndarray]) -> dict[str, Verdict]:
-    return {name: alarm(peer, case.loss, claimed, case.params) for name, peer in PEERS.items()}
+def _ask(case: Case, grads: Grads) -> dict[str, Verdict]:
+    return {name: alarm(peer, case.loss, grads, case.params) for name, peer in PEERS.items()}
