@@ -43,6 +43,15 @@ def beside(case: Case, far: float) -> Arrays:
     }
 
 
+def of_its_terms(case: Case, grads: Arrays) -> Arrays:
+    """A gradient of the size of its terms: further off, where they cancel beside an optimum."""
+    return case.grads(beside(case, 0.1)) if is_fitted(case) else grads
+
+
+def is_fitted(case: Case) -> bool:
+    return case.family.endswith("-fitted")
+
+
 def complex_step(case: Case, direction: Arrays, at: Arrays | None = None) -> tuple[float, float]:
     """Squire and Trapp's derivative: no subtraction, so no cancellation. With its rounding error,
     from what changes between double and long double.
@@ -93,7 +102,7 @@ def test_the_claim_follows_the_parameters(case: Case) -> None:
     direction = {k: rng.choice([-1.0, 1.0], v.shape) for k, v in moved.items()}
     claimed = case.grads(moved)
     got = sum(np.sum(direction[k] * g.astype(np.longdouble)) for k, g in claimed.items())
-    size = sum(np.sum(np.abs(g)) for g in claimed.values())
+    size = sum(np.sum(np.abs(g)) for g in of_its_terms(case, claimed).values())
     expected, error = complex_step(case, direction, moved)
     room = {"noisy": 1e-5, "float32-inside": 1e-4}.get(case.kind, 1e-9)
     assert abs(got - expected) <= room * size + 128 * error, (got, expected, error, size)
@@ -147,13 +156,14 @@ def test_loss(case: Case) -> None:
     ideal = float(case.ideal({k: v.astype(np.longdouble) for k, v in moved.items()}))
     assert abs(case.loss(moved) - ideal) <= room * max(abs(ideal), 1e-3)
     assert set(case.exact) == set(case.params) == set(case.exact_error)
+    terms = of_its_terms(case, case.exact)
     for k, v in case.params.items():
         assert case.exact[k].shape == v.shape == case.exact_error[k].shape
         assert np.all(np.isfinite(case.exact[k]))
         room = {"noisy": 1e-5, "float32-inside": 1e-4}.get(case.kind, 1e-9)
         if case.name.endswith("claim"):
             room = 1.2e-7
-        largest = np.max(np.abs(case.exact[k]), initial=0)
+        largest = np.max(np.abs(terms[k]), initial=0)
         assert np.max(case.exact_error[k], initial=0) <= room * largest + 1e-320, k
 
 
@@ -198,7 +208,7 @@ def test_mutants_are_wrong(case: Case) -> None:
 
 
 def test_mutants_are_wrong_alike_a_little_away(case: Case) -> None:
-    if case.kind in ("kink-at", "kink-near"):
+    if case.kind in ("kink-at", "kink-near") or is_fitted(case):
         pytest.skip("another gradient a little away")
     moved = beside(case, 1e-6 if case.kind == "float32-inside" else 1e-9)
     right = case.grads(moved)
