@@ -66,8 +66,8 @@ class Trial:
         return self.outcome in ("alarm", "raised")
 
 
-def attempt(case: Case, grads: Grads, seed: int | None = None) -> Trial:
-    """Check `grads` at the defaults."""
+def attempt(case: Case, grads: Grads, seed: int = 0) -> Trial:
+    """Check `grads` at the defaults, with random directions of this seed."""
     params = {name: values.copy() for name, values in case.params.items()}
     try:
         result = check(loss=case.loss, grads=grads, params=params, worst=EVERY_ENTRY, seed=seed)

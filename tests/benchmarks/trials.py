@@ -16,6 +16,8 @@ from peers import PEERS, Verdict, alarm, forget
 
 WRONG = 1e-5
 """True relative error above which a mutant ought to be seen by any checker."""
+OTHER_SEEDS = (1, 2)
+"""Seeds with which right gradients are checked once more: a false alarm may hang on the draw."""
 SAMPLE = 3
 """Mutants of a case that are put to the peers: those whose names come first by checksum."""
 
@@ -31,13 +33,17 @@ class MutantRecord:
 
 @dataclass(frozen=True)
 class CaseRecord:
-    """One case; `oracle` is the best error bar of any parameter of which ours cannot say."""
+    """One case; `oracle` is the best error bar of any parameter of which ours cannot say.
+
+    `again` is what ours says of the right gradient with `OTHER_SEEDS`.
+    """
 
     name: str
     kind: str
     size: int
     double: bool
     ours: Trial
+    again: list[Trial]
     oracle: float
     peers: dict[str, Verdict]
     mutants: list[MutantRecord]
@@ -63,6 +69,7 @@ def examine(at: tuple[str, int]) -> CaseRecord:
         size=sum(values.size for values in case.params.values()),
         double=all(v.dtype == np.float64 for v in (*case.params.values(), *case.exact.values())),
         ours=ours,
+        again=[attempt(case, case.grads, seed) for seed in OTHER_SEEDS],
         oracle=max((best_bar(case, name) for name in ours.doubted), default=0.0),
         peers=_ask(case, case.grads),
         mutants=[
