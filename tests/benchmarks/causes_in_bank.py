@@ -21,8 +21,7 @@ from bank.base import HELD_OUT, TUNING, Arrays, Grads, build, drafts
 from tables import parser, publish, table
 
 from pytest_gradcheck import Finding
-from pytest_gradcheck.adapters import adapt
-from pytest_gradcheck.api import as_subject
+from pytest_gradcheck.adapters import adapt, as_subject
 from pytest_gradcheck.core.by_entry import by_entry
 from pytest_gradcheck.core.judge import judge_block, point_findings
 from pytest_gradcheck.core.measured import Measured
@@ -65,7 +64,7 @@ def measured(case: Case, grads: Grads) -> list[Measured]:
     """Every entry of the gradient of `case`, by the exhaustive mode of the core."""
     params = {name: values.copy() for name, values in case.params.items()}
     settings = Settings()
-    subject, args = as_subject(None, (), loss=case.loss, grads=grads, params=params)
+    subject, args = as_subject(None, (), {"loss": case.loss, "grads": grads, "params": params})
     problem = adapt(subject, args, settings)
     with problem.preserved() as (state, saved), np.errstate(all="ignore"):
         point = inspect_point(problem, settings, state, saved)
