@@ -219,6 +219,30 @@ def test_mutants_are_wrong_alike_a_little_away(case: Case) -> None:
         assert 0.25 < off / mutant.relative_error < 4, (mutant.name, off, mutant.relative_error)
 
 
+def test_a_mutant_is_the_same_mistake_anywhere() -> None:
+    seen = set()
+    for case in cases(TUNING, "smooth"):
+        moved = beside(case, 0.1)
+        here, there = case.exact, case.grads(moved)
+        assert any(np.any(there[k] != here[k]) for k in here) or case.family == "wasserstein"
+        for mutant in case.mutants():
+            wrong_here, wrong_there = mutant.grads(case.params), mutant.grads(moved)
+            seen.add(mutant.kind)
+            for k in here:
+                if mutant.kind in ("sign", "factor-2"):
+                    factor = {"sign": -1, "factor-2": 2}[mutant.kind]
+                    assert np.array_equal(wrong_there[k], factor * there[k])
+                elif mutant.kind.startswith("one-entry"):
+                    size = np.max(np.abs(there[k])) + np.max(np.abs(here[k]))
+                    off = wrong_there[k] - there[k] - (wrong_here[k] - here[k])
+                    assert np.max(np.abs(off)) <= 1e-15 * size
+                elif mutant.kind == "wrong-l2":
+                    rate = (wrong_here[k] - here[k]) * moved[k]
+                    off = rate - (wrong_there[k] - there[k]) * case.params[k]
+                    assert np.max(np.abs(off)) <= 1e-9 * np.max(np.abs(there[k] * moved[k]))
+    assert {"sign", "factor-2", "wrong-l2", "one-entry-1e0"} <= seen
+
+
 def test_there_are_mutants_of_many_kinds() -> None:
     kinds = Counter(mutant.kind for case in cases(TUNING) for mutant in case.mutants())
     assert kinds.total() >= 1000
