@@ -9,7 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from bank import KINDS, Case, cases, special
-from bank.base import FINAL, FRESH, HELD_OUT, TUNING, WIDE_IS_WIDER, Draft, build, drafts
+from bank.base import FINAL, FRESH, HELD_OUT, TUNING, WIDE_IS_WIDER, Arrays, Draft, build, drafts
 from bank.mutants import relative_error
 
 DRAFTS = list(drafts(None, None))
@@ -32,13 +32,34 @@ def named(case: Case) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(case.name.encode()))
 
 
-def complex_step(case: Case, direction: dict[str, np.ndarray]) -> tuple[float, float]:
+def beside(case: Case, far: float) -> Arrays:
+    """The parameters of a case moved at random, each relative to itself; off every kink."""
+    rng = named(case)
+    return {
+        k: (v + far * (np.abs(v) + (v == 0) * bool(case.kinks)) * rng.normal(size=v.shape)).astype(
+            v.dtype
+        )
+        for k, v in case.params.items()
+    }
+
+
+def of_its_terms(case: Case, grads: Arrays) -> Arrays:
+    """A gradient of the size of its terms: further off, where they cancel beside an optimum."""
+    return case.grads(beside(case, 0.1)) if is_fitted(case) else grads
+
+
+def is_fitted(case: Case) -> bool:
+    return case.family.endswith("-fitted")
+
+
+def complex_step(case: Case, direction: Arrays, at: Arrays | None = None) -> tuple[float, float]:
     """Squire and Trapp's derivative: no subtraction, so no cancellation. With its rounding error,
     from what changes between double and long double.
     """
+    params = case.params if at is None else at
 
     def along(wide: type, step: float) -> float:
-        moved = {k: v.astype(wide) + 1j * step * direction[k] for k, v in case.params.items()}
+        moved = {k: v.astype(wide) + 1j * step * direction[k] for k, v in params.items()}
         assert case.ideal is not None
         return np.imag(case.ideal(moved)) / step
 
@@ -64,6 +85,27 @@ def test_exact_gradient(case: Case) -> None:
         bound = sum(np.sum(e) for e in case.exact_error.values())
         got, error = complex_step(case, direction)
         assert abs(got - expected) <= 1.01 * (bound + error)
+
+
+def test_the_claim_is_exact_at_the_point(case: Case) -> None:
+    claimed = case.grads(case.params)
+    for k, g in case.exact.items():
+        assert claimed[k].dtype == g.dtype and claimed[k].tobytes() == g.tobytes()
+        claimed[k] += 1  # a copy of its own
+    assert case.grads(case.params)[k].tobytes() == g.tobytes()
+
+
+def test_the_claim_follows_the_parameters(case: Case) -> None:
+    """A little away it is the gradient there: of a sum over random signs, by complex steps."""
+    rng = named(case)
+    moved = beside(case, 1e-9 if case.kind == "near-singular" else 1e-4)  # inside its domain
+    direction = {k: rng.choice([-1.0, 1.0], v.shape) for k, v in moved.items()}
+    claimed = case.grads(moved)
+    got = sum(np.sum(direction[k] * g.astype(np.longdouble)) for k, g in claimed.items())
+    size = sum(np.sum(np.abs(g)) for g in of_its_terms(case, claimed).values())
+    expected, error = complex_step(case, direction, moved)
+    room = {"noisy": 1e-5, "float32-inside": 1e-4}.get(case.kind, 1e-9)
+    assert abs(got - expected) <= room * size + 128 * error, (got, expected, error, size)
 
 
 @pytest.mark.parametrize("case", KINKED, indirect=True, ids=label)
@@ -114,13 +156,14 @@ def test_loss(case: Case) -> None:
     ideal = float(case.ideal({k: v.astype(np.longdouble) for k, v in moved.items()}))
     assert abs(case.loss(moved) - ideal) <= room * max(abs(ideal), 1e-3)
     assert set(case.exact) == set(case.params) == set(case.exact_error)
+    terms = of_its_terms(case, case.exact)
     for k, v in case.params.items():
         assert case.exact[k].shape == v.shape == case.exact_error[k].shape
         assert np.all(np.isfinite(case.exact[k]))
         room = {"noisy": 1e-5, "float32-inside": 1e-4}.get(case.kind, 1e-9)
         if case.name.endswith("claim"):
             room = 1.2e-7
-        largest = np.max(np.abs(case.exact[k]), initial=0)
+        largest = np.max(np.abs(terms[k]), initial=0)
         assert np.max(case.exact_error[k], initial=0) <= room * largest + 1e-320, k
 
 
@@ -160,7 +203,44 @@ def test_float32_is_inside() -> None:
 
 def test_mutants_are_wrong(case: Case) -> None:
     for mutant in case.mutants():
-        assert mutant.relative_error == relative_error(mutant.grads, case.exact) > 0
+        claimed = mutant.grads(case.params)
+        assert mutant.relative_error == relative_error(claimed, case.exact) > 0
+
+
+def test_mutants_are_wrong_alike_a_little_away(case: Case) -> None:
+    if case.kind in ("kink-at", "kink-near") or is_fitted(case):
+        pytest.skip("another gradient a little away")
+    moved = beside(case, 1e-6 if case.kind == "float32-inside" else 1e-9)
+    right = case.grads(moved)
+    for mutant in case.mutants():
+        if mutant.kind == "low-precision":  # another rounding a little away
+            continue
+        off = relative_error(mutant.grads(moved), right)
+        assert 0.25 < off / mutant.relative_error < 4, (mutant.name, off, mutant.relative_error)
+
+
+def test_a_mutant_is_the_same_mistake_anywhere() -> None:
+    seen = set()
+    for case in cases(TUNING, "smooth"):
+        moved = beside(case, 0.1)
+        here, there = case.exact, case.grads(moved)
+        assert any(np.any(there[k] != here[k]) for k in here) or case.family == "wasserstein"
+        for mutant in case.mutants():
+            wrong_here, wrong_there = mutant.grads(case.params), mutant.grads(moved)
+            seen.add(mutant.kind)
+            for k in here:
+                if mutant.kind in ("sign", "factor-2"):
+                    factor = {"sign": -1, "factor-2": 2}[mutant.kind]
+                    assert np.array_equal(wrong_there[k], factor * there[k])
+                elif mutant.kind.startswith("one-entry"):
+                    size = np.max(np.abs(there[k])) + np.max(np.abs(here[k]))
+                    off = wrong_there[k] - there[k] - (wrong_here[k] - here[k])
+                    assert np.max(np.abs(off)) <= 1e-15 * size
+                elif mutant.kind == "wrong-l2":
+                    rate = (wrong_here[k] - here[k]) * moved[k]
+                    off = rate - (wrong_there[k] - there[k]) * case.params[k]
+                    assert np.max(np.abs(off)) <= 1e-9 * np.max(np.abs(there[k] * moved[k]))
+    assert {"sign", "factor-2", "wrong-l2", "one-entry-1e0"} <= seen
 
 
 def test_there_are_mutants_of_many_kinds() -> None:

@@ -31,6 +31,7 @@ FRESH = "fresh"
 FINAL = "final"
 
 Arrays = dict[str, np.ndarray]
+Grads = Callable[[Arrays], Arrays]  # claimed gradients where the parameters stand
 Ideal = Callable[[Any, Any, Any], Any]  # f(p, d, xp): parameters and data as attributes
 Wide = np.longdouble
 WIDE_IS_WIDER = np.finfo(Wide).eps < 1e-18
@@ -42,13 +43,13 @@ class Mutant:
 
     name: str
     kind: str
-    grads: Arrays
+    grads: Grads
     relative_error: float
 
 
 @dataclass(frozen=True)
 class Case:
-    """A function at a point, with its exact gradient."""
+    """A function at a point, with its exact gradient there, and as `grads` a right one anywhere."""
 
     name: str
     family: str
@@ -58,14 +59,13 @@ class Case:
     params: Arrays
     exact: Arrays
     exact_error: Arrays
+    grads: Grads
     kinks: Arrays = field(default_factory=dict)
     unmeasurable: frozenset[str] = frozenset()
     # The ideal function for any dtype (long double, complex): a reference, and what the tests use.
     ideal: Callable[[Arrays], Any] | None = None
-    # The gradient worked out anew, in the precision of the loss: where that is float32.
-    grads: Callable[[Arrays], Arrays] | None = None
     one_sided: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    slips: Mapping[str, Arrays] = field(default_factory=dict)
+    slips: Mapping[str, Grads] = field(default_factory=dict)
     batch: int = 0
     random: bool = False
 
@@ -151,6 +151,7 @@ def build(name: str, half: str, draft: Draft) -> Case:
     wide_data = SimpleNamespace(
         **{k: v.astype(Wide) if _is_float(v) else v for k, v in vars(data).items()}
     )
+    slips = {k: _gradient(s, _widened(params), wide_data) for k, s in draft.slips.items()}
     own = _own_gradient(draft, params, wide_data, loss_data, inside)
     exact, error = _exact(draft, params, data, wide_data, own)
     if draft.precision == "claim":
@@ -166,9 +167,18 @@ def build(name: str, half: str, draft: Draft) -> Case:
         with np.errstate(all="ignore"):
             return draft.f(SimpleNamespace(**p), data if narrow else wide_data, np)
 
-    def grads(p: Arrays) -> Arrays:
-        p = p if inside is None else {k: v.astype(inside) for k, v in p.items()}
-        return _gradient(draft.f, p, loss_data)
+    def anywhere(p: Arrays) -> Arrays:
+        """In the precision of the loss; of the loss itself, where that has a slope of its own."""
+        if draft.precision in ("params", "inside") and draft.loss is None:
+            p = p if inside is None else {k: v.astype(inside) for k, v in p.items()}
+            return _gradient(draft.f, p, loss_data)
+        if draft.biased:
+            assert draft.loss is not None
+            return _gradient(draft.loss, _narrow(p), data)
+        return _ideal_gradient(draft, _narrow(p), data)
+
+    def slipped(slip: Ideal, there: Arrays) -> Grads:
+        return _claim(params, _narrow(there), lambda p: _gradient(slip, _narrow(p), data))
 
     kinks, sides = _kinks(draft, params, wide_data) if draft.kind == "kink-at" else ({}, {})
     return Case(
@@ -180,14 +190,12 @@ def build(name: str, half: str, draft: Draft) -> Case:
         params=params,
         exact=exact,
         exact_error=error,
+        grads=_claim(params, exact, anywhere, zero=draft.zero),
         kinks=kinks,
         unmeasurable=_unmeasurable(loss, params, exact),
         ideal=ideal,
-        grads=grads if draft.precision in ("params", "inside") and draft.loss is None else None,
         one_sided=sides,
-        slips={
-            k: _narrow(_gradient(s, _widened(params), wide_data)) for k, s in draft.slips.items()
-        },
+        slips={k: slipped(s, slips[k]) for k, s in draft.slips.items()},
         batch=draft.batch,
         random=draft.random,
     )
@@ -234,6 +242,33 @@ def _gradient(f: Ideal, params: Arrays, data: Any) -> Arrays:
     return {k: np.broadcast_to(g, params[k].shape) for k, g in zip(names, grads, strict=True)}
 
 
+def _ideal_gradient(draft: Draft, params: Arrays, data: Any) -> Arrays:
+    if draft.grad is None:
+        return _gradient(draft.f, params, data)
+    with np.errstate(all="ignore"):
+        return draft.grad(SimpleNamespace(**params), data)
+
+
+def stands(p: Arrays, params: Arrays) -> bool:
+    """Whether parameters stand there, in the same precision: float64 copies are another place."""
+    return all(v.dtype == params[k].dtype and np.array_equal(v, params[k]) for k, v in p.items())
+
+
+def _claim(params: Arrays, there: Arrays, elsewhere: Grads, zero: tuple[str, ...] = ()) -> Grads:
+    """What is known at the point, as exactly as can be, and worked out anew `elsewhere`."""
+
+    def grads(p: Arrays) -> Arrays:
+        if stands(p, params):
+            return {k: g.copy() for k, g in there.items()}
+        found = elsewhere(p)
+        return {
+            k: np.zeros_like(g) if k in zero else np.array(found[k], g.dtype)
+            for k, g in there.items()
+        }
+
+    return grads
+
+
 def _own_gradient(
     draft: Draft, params: Arrays, wide_data: Any, loss_data: Any, inside: Any
 ) -> Arrays | None:
@@ -258,15 +293,8 @@ def _exact(
 
     Where the loss has a gradient of its `own`, it is that one, and as uncertain as the two differ.
     """
-
-    def gradient(p: Arrays, d: Any) -> Arrays:
-        if draft.grad is None:
-            return _gradient(draft.f, p, d)
-        with np.errstate(all="ignore"):
-            return draft.grad(SimpleNamespace(**p), d)
-
-    narrow = gradient(params, data)
-    best = gradient(_widened(params), wide_data) if draft.wide else narrow
+    narrow = _ideal_gradient(draft, params, data)
+    best = _ideal_gradient(draft, _widened(params), wide_data) if draft.wide else narrow
     bias = {k: np.abs(own[k] - best[k]) if own else 0.0 for k in params}
     exact, error = {}, {}
     largest = max(np.max(np.abs(g), initial=0) for g in best.values())

@@ -21,7 +21,7 @@ from oracle import SPENT
 from ours import Trial
 from peers import PACKAGES, PEERS, Verdict
 from tables import parser, publish, table, versions
-from trials import SAMPLE, WRONG, CaseRecord, MutantRecord, bank, examine
+from trials import OTHER_SEEDS, SAMPLE, WRONG, CaseRecord, MutantRecord, bank, examine
 
 TOL, WARN = 1e-7, 1e-5
 PARTS = (TUNING, HELD_OUT, FRESH, FINAL)
@@ -107,6 +107,11 @@ def figures(records: Sequence[CaseRecord]) -> str:
             "0",
         ),
         (
+            "false alarms on correct gradients with two other seeds",
+            sum(t.flagged for r in records for t in r.again),
+            "0",
+        ),
+        (
             "correct gradients reported as unmeasurable (of these, not truly so)",
             f"{share(len(unmeasurable), len(records))} ({within_reach})",
             "≤ 3 % (0)",
@@ -166,6 +171,12 @@ def figures(records: Sequence[CaseRecord]) -> str:
 def lists(records: Sequence[CaseRecord]) -> str:
     """Everything that went another way than the plain one, by name."""
     alarms = [f"{r.name}: {r.ours.why}" for r in records if r.ours.flagged]
+    alarms += [
+        f"{r.name}, seed {seed}: {trial.why}"
+        for r in records
+        for seed, trial in zip(OTHER_SEEDS, r.again, strict=True)
+        if trial.flagged
+    ]
     unmeasurable = [
         f"{r.name}: {r.ours.why} (an oracle: {r.oracle:.0e})"
         for r in records

@@ -17,12 +17,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from bank import Case
-from bank.base import HELD_OUT, TUNING, Arrays, build, drafts
+from bank.base import HELD_OUT, TUNING, Arrays, Grads, build, drafts
 from tables import parser, publish, table
 
 from pytest_gradcheck import Finding
-from pytest_gradcheck.adapters import adapt
-from pytest_gradcheck.api import as_subject
+from pytest_gradcheck.adapters import adapt, as_subject
 from pytest_gradcheck.core.by_entry import by_entry
 from pytest_gradcheck.core.judge import judge_block, point_findings
 from pytest_gradcheck.core.measured import Measured
@@ -61,16 +60,15 @@ REARRANGED = ("transposed", "reversed", "rolled", "swapped-blocks", "swapped-ent
 """Of two entries, say, these are the same."""
 
 
-def measured(case: Case, claimed: Arrays) -> list[Measured]:
+def measured(case: Case, grads: Grads) -> list[Measured]:
     """Every entry of the gradient of `case`, by the exhaustive mode of the core."""
     params = {name: values.copy() for name, values in case.params.items()}
-    copies = {name: values.copy() for name, values in claimed.items()}
     settings = Settings()
-    subject, args = as_subject(None, (), loss=case.loss, grads=lambda _: copies, params=params)
+    subject, args = as_subject(None, (), {"loss": case.loss, "grads": grads, "params": params})
     problem = adapt(subject, args, settings)
     with problem.preserved() as (state, saved), np.errstate(all="ignore"):
         point = inspect_point(problem, settings, state, saved)
-        return by_entry(problem, point, settings, state, saved, 0)
+        return by_entry(problem, point, settings, state, saved, 0).blocks
 
 
 def evidence_of(blocks: Sequence[Measured], case: Case) -> list[MeasuredEvidence]:
@@ -91,9 +89,9 @@ def evidence_of(blocks: Sequence[Measured], case: Case) -> list[MeasuredEvidence
     ]
 
 
-def explain(case: Case, claimed: Arrays) -> tuple[list[Finding], set[str]]:
+def explain(case: Case, grads: Grads) -> tuple[list[Finding], set[str]]:
     """Causes reported, and the parameters found wrong."""
-    found = evidence_of(measured(case, claimed), case)
+    found = evidence_of(measured(case, grads), case)
     sizes = [Size(case.batch, "the number of samples", batch=True)] if case.batch else []
     sizes += sizes_of(list(case.params), [np.shape(v) for v in case.params.values()])
 
@@ -139,7 +137,7 @@ def bank(half: str, step: int) -> str:
     for family, its_half, draft in list(drafts(half, None))[::step]:
         case = build(family, its_half, draft)
         try:
-            found, wrong = explain(case, case.exact)
+            found, wrong = explain(case, case.grads)
         except SubjectError:
             continue
         reported["(right gradient)"][_said(found)] += 1
@@ -150,12 +148,13 @@ def bank(half: str, step: int) -> str:
                 found, wrong = explain(case, mutant.grads)
             except SubjectError:  # a gradient of what the loss does not read
                 continue
+            claimed = mutant.grads(case.params)
             named = EXPECTED.get(mutant.kind, "").split("|")
             rearranged = mutant.kind in REARRANGED
             false = [
                 f
                 for f in found
-                if not is_true(f, case, mutant.grads)
+                if not is_true(f, case, claimed)
                 or (f.name not in named and f.name in BY_KIND and not rearranged)
             ]
             if false:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from bank import Case
+from bank.base import Arrays, Grads
 from bank.mutants import relative_error
 
 from pytest_gradcheck import Finding, Result, check
@@ -22,8 +23,6 @@ OF_THE_POINT = {
 }
 """Findings that warn of the point of a check, and claim nothing of its gradient."""
 EVERY_ENTRY = 10**9
-
-Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -67,27 +66,14 @@ class Trial:
         return self.outcome in ("alarm", "raised")
 
 
-def attempt(case: Case, claimed: Arrays) -> Trial:
-    """Check `claimed` at the defaults.
-
-    The bank has gradients at the point of the case alone, but for right ones in float32.
-    """
+def attempt(case: Case, grads: Grads, seed: int = 0) -> Trial:
+    """Check `grads` at the defaults, with random directions of this seed."""
     params = {name: values.copy() for name, values in case.params.items()}
-
-    def grads(p: Arrays) -> Arrays:
-        if claimed is case.exact and case.grads is not None:
-            return case.grads(p)
-        return {name: values.copy() for name, values in claimed.items()}
-
     try:
-        result = check(
-            loss=case.loss,
-            grads=grads,
-            params=params,
-            worst=EVERY_ENTRY,
-        )
+        result = check(loss=case.loss, grads=grads, params=params, worst=EVERY_ENTRY, seed=seed)
     except Exception as error:
         return Trial("raised", f"{type(error).__name__}: {error}".splitlines()[0][:120])
+    claimed = grads(case.params)
     outcome, why, doubted = _outcome(result, case, claimed)
     return Trial(
         outcome,

@@ -1,7 +1,7 @@
 """The checkers of the field, each at its defaults, behind one signature.
 
 Every one gets float64 parameters, as the documentation of most of them asks, and a loss and a
-claimed gradient that know nothing of any framework.
+claimed gradient that know nothing of any framework: both are functions of the parameters.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
 CaseLoss = Callable[[Arrays], float]
+CaseGrads = Callable[[Arrays], Arrays]
 PACKAGES = ("scipy", "torch", "jax", "autograd", "derivcheck")
 
 
@@ -30,10 +30,10 @@ class Verdict:
 
 @dataclass
 class Question:
-    """A loss, a point, a claimed gradient: by name, or as one flat vector."""
+    """A loss, a claimed gradient, a point: by name, or of one flat vector."""
 
     loss: CaseLoss
-    claimed: Arrays
+    grads: CaseGrads
     params: Arrays
     evaluations: int = 0
 
@@ -41,30 +41,35 @@ class Question:
         self.evaluations += 1
         return self.loss(params)
 
-    @cached_property
+    def claimed(self, params: Arrays) -> Arrays:
+        return _doubles(self.grads(params))
+
+    @property
     def point(self) -> np.ndarray:
-        return self.flat(self.params)
-
-    @cached_property
-    def gradient(self) -> np.ndarray:
-        return self.flat(self.claimed)
-
-    def flat(self, arrays: Arrays) -> np.ndarray:
-        return np.concatenate([np.ravel(arrays[name]) for name in self.params])
+        return self._flat(self.params)
 
     def of_vector(self, vector: Any) -> float:
+        return self.value(self._by_name(vector))
+
+    def gradient(self, vector: Any) -> np.ndarray:
+        return self._flat(self.claimed(self._by_name(vector)))
+
+    def _flat(self, arrays: Arrays) -> np.ndarray:
+        return np.concatenate([np.ravel(arrays[name]) for name in self.params])
+
+    def _by_name(self, vector: Any) -> Arrays:
         ends = np.cumsum([v.size for v in self.params.values()])[:-1]
         parts = np.split(np.asarray(vector), ends)
         pairs = zip(self.params.items(), parts, strict=True)
-        return self.value({name: part.reshape(v.shape) for (name, v), part in pairs})
+        return {name: part.reshape(v.shape) for (name, v), part in pairs}
 
 
 Peer = Callable[[Question], bool | None]
 
 
-def alarm(peer: Peer, loss: CaseLoss, claimed: Arrays, params: Arrays) -> Verdict:
+def alarm(peer: Peer, loss: CaseLoss, grads: CaseGrads, params: Arrays) -> Verdict:
     """What `peer` says; an exception that is no verdict counts as an alarm."""
-    question = Question(loss, _doubles(claimed), _doubles(params))
+    question = Question(loss, grads, _doubles(params))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
@@ -87,7 +92,8 @@ class Textbook:
     eps: float = 1e-7
 
     def __call__(self, question: Question) -> bool:
-        x, claimed = question.point, question.gradient
+        x = question.point
+        claimed = question.gradient(x)
         numeric = np.empty_like(x)
         for i, theta in enumerate(x):
             x[i] = theta + self.eps
@@ -103,8 +109,9 @@ def scipy_check_grad(question: Question) -> bool:
     """It returns a norm and leaves the verdict to the reader; 1e-6 of the gradient is customary."""
     from scipy.optimize import check_grad
 
-    error = check_grad(question.of_vector, lambda _: question.gradient, question.point)
-    return not error <= 1e-6 * max(1.0, float(np.linalg.norm(question.gradient)))
+    x = question.point
+    error = check_grad(question.of_vector, question.gradient, x)
+    return not error <= 1e-6 * max(1.0, float(np.linalg.norm(question.gradient(x))))
 
 
 @dataclass(frozen=True)
@@ -118,17 +125,19 @@ class TorchGradcheck:
         torch.set_num_threads(1)
         names = list(question.params)
 
+        def by_name(tensors: Any) -> Arrays:
+            return {k: t.detach().numpy() for k, t in zip(names, tensors, strict=True)}
+
         class Claimed(torch.autograd.Function):
             @staticmethod
             def forward(ctx: Any, *tensors: Any) -> Any:
-                arrays = [t.detach().numpy() for t in tensors]
-                return torch.tensor(
-                    question.value(dict(zip(names, arrays, strict=True))), dtype=torch.float64
-                )
+                ctx.save_for_backward(*tensors)
+                return torch.tensor(question.value(by_name(tensors)), dtype=torch.float64)
 
             @staticmethod
             def backward(ctx: Any, upstream: Any) -> Any:
-                return tuple(upstream * torch.from_numpy(question.claimed[name]) for name in names)
+                claimed = question.claimed(by_name(ctx.saved_tensors))
+                return tuple(upstream * torch.from_numpy(claimed[name]) for name in names)
 
         inputs = [torch.tensor(question.params[name], requires_grad=True) for name in names]
         try:
@@ -142,14 +151,18 @@ def jax_check_grads(question: Question) -> bool:
     from jax.test_util import check_grads
 
     jax.config.update("jax_enable_x64", True)
-    scalar = jax.ShapeDtypeStruct((), np.float64)
+    point = question.point
+    scalar, vector = (jax.ShapeDtypeStruct(s, np.float64) for s in ((), point.shape))
 
     @jax.custom_vjp
     def loss(x: Any) -> Any:
         return jax.pure_callback(lambda v: np.float64(question.of_vector(v)), scalar, x)
 
-    loss.defvjp(lambda x: (loss(x), None), lambda _, upstream: (upstream * question.gradient,))
-    check_grads(loss, (jax.numpy.asarray(question.point),), order=1, modes=["rev"])
+    def backward(x: Any, upstream: Any) -> Any:
+        return (upstream * jax.pure_callback(question.gradient, vector, x),)
+
+    loss.defvjp(lambda x: (loss(x), x), backward)
+    check_grads(loss, (jax.numpy.asarray(point),), order=1, modes=["rev"])
     return False
 
 
@@ -168,7 +181,7 @@ def autograd_check_grads(question: Question) -> bool:
     def loss(x: np.ndarray) -> float:
         return question.of_vector(x)
 
-    defvjp(loss, lambda _, x: lambda upstream: upstream * question.gradient)
+    defvjp(loss, lambda _, x: lambda upstream: upstream * question.gradient(x))
     np.random.seed(0)  # its direction is drawn from the global state
     check_grads(loss, modes=["rev"], order=1)(question.point)
     return False
@@ -178,7 +191,7 @@ def derivcheck_assert_deriv(question: Question) -> bool | None:
     from derivcheck import assert_deriv
 
     try:
-        assert_deriv(question.of_vector, lambda _: question.gradient, question.point)
+        assert_deriv(question.of_vector, question.gradient, question.point)
     except FloatingPointError as error:
         if "Inaccurate estimate" in str(error):
             return None
