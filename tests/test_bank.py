@@ -9,7 +9,18 @@ import mpmath as mp
 import numpy as np
 import pytest
 from bank import KINDS, Case, cases, special
-from bank.base import FINAL, FRESH, HELD_OUT, TUNING, WIDE_IS_WIDER, Arrays, Draft, build, drafts
+from bank.base import (
+    FINAL,
+    FRESH,
+    HELD_OUT,
+    OPTIMA,
+    TUNING,
+    WIDE_IS_WIDER,
+    Arrays,
+    Draft,
+    build,
+    drafts,
+)
 from bank.mutants import relative_error
 
 DRAFTS = list(drafts(None, None))
@@ -49,7 +60,7 @@ def of_its_terms(case: Case, grads: Arrays) -> Arrays:
 
 
 def is_fitted(case: Case) -> bool:
-    return case.family.endswith("-fitted")
+    return case.half == OPTIMA
 
 
 def complex_step(case: Case, direction: Arrays, at: Arrays | None = None) -> tuple[float, float]:
@@ -256,7 +267,7 @@ def test_counts() -> None:
     assert all(kinds[kind, half] >= 3 for kind in KINDS for half in parts)
     halves = {family: half for family, half, _ in DRAFTS}
     assert all(halves[family] == half for family, half, _ in DRAFTS)
-    assert set(halves.values()) == set(parts)
+    assert set(halves.values()) == {*parts, OPTIMA}
     for part in parts:
         assert sum(half == part for half in halves.values()) >= 60
         assert sum(half == part for _, half, _ in DRAFTS) >= 160

@@ -4,8 +4,8 @@ The error bars of the checker are calibrated on the part called "tuning". The pa
 kept from that, but both have been looked at since, when defects were mended. The part "fresh" was
 written after all that, and has been looked at by now as well. The part "final" was written last,
 without a look at what the checker makes of it, and is for the final figures: nothing may be
-adjusted to it. All variants of one family are in one part; a part is called a half, of which there
-were two at first.
+adjusted to it. The part "optima" is of float32 beside an optimum alone. All variants of one family
+are in one part; a part is called a half, of which there were two at first.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ TUNING = "tuning"
 HELD_OUT = "held-out"
 FRESH = "fresh"
 FINAL = "final"
+OPTIMA = "optima"
 
 Arrays = dict[str, np.ndarray]
 Grads = Callable[[Arrays], Arrays]  # claimed gradients where the parameters stand
@@ -180,7 +181,7 @@ def build(name: str, half: str, draft: Draft) -> Case:
     def slipped(slip: Ideal, there: Arrays) -> Grads:
         return _claim(params, _narrow(there), lambda p: _gradient(slip, _narrow(p), data))
 
-    kinks, sides = _kinks(draft, params, wide_data) if draft.kind == "kink-at" else ({}, {})
+    kinks, sides = _kinks(draft, params, wide_data) if "kink" in draft.kind else ({}, {})
     return Case(
         name=f"{name}/{draft.variant}",
         family=name,

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from bank import KINDS
-from bank.base import FINAL, FRESH, HELD_OUT, TUNING
+from bank.base import FINAL, FRESH, HELD_OUT, OPTIMA, TUNING
 from oracle import SPENT
 from ours import Trial
 from peers import PACKAGES, PEERS, Verdict
@@ -24,7 +24,7 @@ from tables import parser, publish, table, versions
 from trials import OTHER_SEEDS, SAMPLE, WRONG, CaseRecord, MutantRecord, bank, examine
 
 TOL, WARN = 1e-7, 1e-5
-PARTS = (TUNING, HELD_OUT, FRESH, FINAL)
+PARTS = (TUNING, HELD_OUT, FRESH, FINAL, OPTIMA)
 QUICK = 8
 OURS = "**pytest-gradcheck**"
 UNMEASURABLE = f"""\
@@ -156,12 +156,12 @@ def figures(records: Sequence[CaseRecord]) -> str:
         ),
         (
             "mean evaluations of correct smooth cases / mean of 2.2 n + 30",
-            f"{np.mean(cost) / np.mean(allowed):.2f}",
+            mean_of(cost, np.mean(allowed) if allowed else 1.0),
             "≤ 1",
         ),
         (
             "mean of (evaluations - 30) / n, correct smooth cases with n ≥ 10",
-            f"{np.mean(slope):.2f}",
+            mean_of(slope),
             "≤ 2.2",
         ),
     ]
@@ -297,6 +297,10 @@ def within(mutant: MutantRecord) -> bool:
 def share(count: int, total: int, digits: int = 1) -> str:
     percent = f"{100 * count / total:.{digits}f} %" if total else "-"
     return f"{count} of {total}, {percent}"
+
+
+def mean_of(values: Sequence[float], unit: float = 1.0) -> str:
+    return f"{np.mean(values) / unit:.2f}" if values else "-"
 
 
 def median(values: Iterable[float]) -> str:

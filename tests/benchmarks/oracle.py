@@ -20,8 +20,8 @@ SPENT = 1_000
 """Evaluations along one line."""
 SIGMAS = 4
 """Standard deviations that an error bar spans."""
-LINES = 6
-"""Entries, or random directions, that stand for all of a block."""
+LINES, ENTRIES = 6, 100
+"""Random directions, and entries, that stand for all of a block: some of a large one alone."""
 STEPS = 4.0 ** -np.arange(-1, 24)
 """Steps tried, in units of the scale of what is moved."""
 GLANCE, TRIED = 8, 3
@@ -44,7 +44,7 @@ def best_bar(case: Case, name: str) -> float:
     rng = np.random.default_rng(0)
     rms = float(np.linalg.norm(theta)) / math.sqrt(theta.size) or 1.0
     bars = []
-    for i in rng.permutation(theta.size)[:LINES]:
+    for i in rng.permutation(theta.size)[:ENTRIES]:
         axis = np.zeros(theta.size)
         axis[i] = abs(theta.flat[i]) or rms
         bars.append(_bar(case, name, axis.reshape(theta.shape)) / axis[i])
