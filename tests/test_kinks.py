@@ -132,6 +132,75 @@ class TestTwoKinksNearerThanAnyStep:
         assert result.status == "fail" and "undecided" not in findings(result)
 
 
+class TestAnExactKinkAmongOthers:
+    """A kink at the very point, and on both sides others that are nearer than any step."""
+
+    @staticmethod
+    def check(near: float, wrong: float = 0.0, at_kink: float = 0.0) -> Result:
+        x, y = np.array([0.0, near, -near]), np.array([1.5, -3.0, 3.0])
+
+        def loss(p: dict[str, np.ndarray]) -> float:
+            return float(0.5 * np.mean((np.maximum(x + p["b"], 0) - y) ** 2))
+
+        def grads(p: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            z = x + p["b"]
+            slope = np.where(z == 0, at_kink, z > 0) * (1 + wrong)
+            return {"b": np.array([np.mean((np.maximum(z, 0) - y) * slope)])}
+
+        return check(loss=loss, grads=grads, params={"b": np.zeros(1)})
+
+    @pytest.mark.parametrize("near", [1e-10, 1e-11, 1e-13])
+    @pytest.mark.parametrize("at_kink", [0.0, 0.5, 1.0])
+    def test_is_not_decided(self, near: float, at_kink: float) -> None:
+        result = self.check(near, at_kink=at_kink)
+        assert result.status == "warn" and "undecided" in findings(result)
+
+    @pytest.mark.parametrize(("wrong", "at_kink"), [(0.01, 0.0), (0.0, 4.0), (0.0, -1.0)])
+    def test_is_wrong_where_the_claim_is_no_subgradient_or_wrong_beside_it(
+        self, wrong: float, at_kink: float
+    ) -> None:
+        result = self.check(1e-11, wrong, at_kink)
+        assert result.status == "fail" and "undecided" not in findings(result)
+
+
+def test_kinks_of_one_parameter_are_no_excuse_of_another() -> None:
+    """Where a number is added to a gradient that is far larger beside the point."""
+    rng = np.random.default_rng(0)
+    inputs, targets = 1e-8 * rng.normal(size=(10, 6)), rng.normal(size=10)
+    inputs[6] = 0
+    params = {"W": rng.normal(size=(6, 4)), "b": np.zeros(4), "v": rng.normal(size=4)}
+
+    def forward(p: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        z = inputs @ p["W"] + p["b"]
+        h = np.maximum(z, 0)
+        return z, h, h @ p["v"] - targets
+
+    def right(p: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        z, h, rest = forward(p)
+        delta = np.outer(rest / 10, p["v"]) * (z > 0)
+        return {"W": inputs.T @ delta, "b": delta.sum(axis=0), "v": h.T @ rest / 10}
+
+    added = 0.1 * float(np.sqrt(np.mean(right(params)["v"] ** 2)))
+
+    def wrong(p: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        found = right(p)
+        found["v"][0] += added
+        return found
+
+    for seed in range(4):
+        results = [
+            check(
+                loss=lambda p: 0.5 * float(np.mean(forward(p)[2] ** 2)),
+                grads=grads,
+                params=params,
+                seed=seed,
+            )
+            for grads in (right, wrong)
+        ]
+        assert [result.status for result in results] == ["warn", "fail"]
+        assert [block.name for block in results[1].blocks if block.status == "fail"] == ["v"]
+
+
 class TestNearby:
     """Whether the claim changes from one side of the point to the other."""
 
@@ -289,10 +358,15 @@ class TestCrowdedKinks:
         here: float = 0.5,
         change: float = 0.0,
         unit: float = 1.0,
+        larger: float = 1.0,
+        crowded: bool = True,
         theta: tuple[float, ...] = (0.5, -2.0, 3.0),
         doubted: tuple[int, ...] = (0,),
     ) -> list[bool]:
-        """Whether two parameters are, the claims of which are off by so much here and there."""
+        """Whether two parameters are, the claims of which are off by so much here and there.
+
+        Where their gradient is so many times as large, and kinks may have been met here.
+        """
         parameters = [Parameter(name, np.array(theta)) for name in "ab"]
         origin = np.array(theta)
         self.seen: list[np.ndarray] = []
@@ -302,25 +376,25 @@ class TestCrowdedKinks:
             moved = np.abs(self.seen[-1]) < 1e-10
             return [unit * (1 + change * (moved & (self.seen[-1] != 0))) for _ in parameters]
 
-        def measured(off: float, bar: float) -> list[Measured]:
+        def measured(off: float, bar: float, unit: float) -> list[Measured]:
             blocks = []
             for parameter in parameters:
                 bars = np.full(3, unit * bar)
                 numeric = unit * np.array([1 - off, 1.0, 1.0])
                 made = Measured(parameter, np.full(3, unit), numeric, bars, np.zeros(3))
-                made.climbed[:] = True
+                made.climbed[:], made.crowded = True, crowded
                 blocks.append(made)
             return blocks
 
         problem = Problem(parameters, lambda: 0.0, grads)
-        blocks, before = measured(here, 1e-12), [p.array.tobytes() for p in parameters]
+        blocks, before = measured(here, 1e-12, unit), [p.array.tobytes() for p in parameters]
         give_up_where_kinks_crowd(
             blocks,
             doubted,
             problem,
             problem,
             Saved(parameters),
-            lambda claims: measured(there, bar),
+            lambda claims: measured(there, bar, unit * larger),
             merge({}),
             3,
         )
@@ -340,6 +414,18 @@ class TestCrowdedKinks:
         assert self.given_up(0.0, bar=0.2, unit=unit) == [True, False]  # but not half as wrong
         assert self.given_up(0.0, bar=0.3, unit=unit) == [False, False]
         assert self.given_up(0.0, bar=1e-4, here=1e-5, unit=unit) == [False, False]
+
+    @pytest.mark.parametrize("larger", [0.1, 1.0, 10.0])
+    def test_without_a_kink_stands_unless_an_error_of_the_same_size_is_excluded(
+        self, larger: float
+    ) -> None:
+        bar = 0.25 / (0.4 * 3**0.5 + 0.6)  # of each of three, by which half the error is bounded
+        for part, known in ((0.9, True), (1.1, False)):
+            beside = part * bar / larger
+            own = self.given_up(0.0, bar=beside, larger=larger, crowded=False)
+            assert own == [known and larger >= 1, False]
+            as_part = self.given_up(0.0, bar=beside, larger=larger)
+            assert as_part == [larger > 1 or (known and larger == 1), False]
 
     def test_stands_where_the_claim_itself_changes_at_the_point(self) -> None:
         assert self.given_up(0.0, change=0.04) == [True, False]

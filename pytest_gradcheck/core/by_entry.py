@@ -26,11 +26,10 @@ from .textbook import textbook
 
 
 class Outcome(NamedTuple):
-    """The gradient as measured; were kinks met, may noise hide some, did evaluations run out?"""
+    """The gradient as measured; were kinks met, did evaluations run out?"""
 
     blocks: list[Measured]
     kinked: bool = False
-    unsure: bool = False
     ended: bool = False
 
 
@@ -46,11 +45,14 @@ def by_entry(
     blocks = found.blocks
     unmoved = [i for i, b in enumerate(blocks) if b.claimed.any() and not b.numeric.any()]
     require_reach(blocks, unmoved, point)
-    doubted = [
-        i for i, block in enumerate(blocks) if not (block.negligible or is_settled(block, settings))
-    ]
-    if not found.kinked:
-        doubted = [i for i in doubted if found.unsure and is_wrong(blocks[i], settings)]
+
+    def is_doubted(block: Measured) -> bool:
+        """Whether kinks may explain what contradicts a claim, or what is not known of it."""
+        if block.negligible or is_settled(block, settings):
+            return False
+        return found.kinked or (block.crowded and is_wrong(block, settings))
+
+    doubted = [i for i, block in enumerate(blocks) if is_doubted(block)]
     if doubted:
 
         def measure(claims: list[Array]) -> Sequence[Measured]:
@@ -98,7 +100,7 @@ def _measure(problem: Problem, point: Point, settings: Settings, seed: int) -> O
     for i, block in enumerate(blocks):
         if block.vanishes and (point.may_be_zero(i) or nearby.scatters(i)):
             block.cancel()
-    return Outcome(blocks, measurement.kinked, measurement.unsure, measurement.ended)
+    return Outcome(blocks, measurement.kinked, measurement.ended)
 
 
 def unmeasured(parameters: Sequence[Parameter], claims: Sequence[Array]) -> list[Measured]:

@@ -47,8 +47,6 @@ class Climbing:
         Whether noise is measured anew along every entry.
     kinked : bool
         Whether a kink was met.
-    unsure : bool
-        Whether noise leaves room for kinks so near the point that they explain what contradicts.
     """
 
     loss: Loss
@@ -61,7 +59,6 @@ class Climbing:
     origin: Sequence[Array]
     each_noise: bool
     kinked: bool = field(default=False, init=False)
-    unsure: bool = field(default=False, init=False)
 
     def measure(self, block: Measured, i: int, j: int) -> None:
         """Measure entry j of block i, and note it."""
@@ -97,7 +94,7 @@ class Climbing:
         """Take what was found for what is known; across a kink near the point it says less."""
         self.kinked |= found.kink
         error = abs(found.value - climb.claim) if found.fit else 0.0
-        self.unsure |= found.uncertainty < error < CLEAR * found.uncertainty
+        block.crowded |= found.kink or found.uncertainty < error < CLEAR * found.uncertainty
         if found.kink and not climb.is_at_point(found):
             jump = abs(found.left - found.right)
             if not self.nearby.jumps(i, j, jump):

@@ -4,7 +4,8 @@ Where many kinks of a loss lie within 1e-12 of the point (activations of a deep 
 nearly all zero), every difference quotient steps over some of them, and even the two one-sided
 ones need not enclose the gradient.  Nothing measured there can convict it.  But it can be
 acquitted at a displaced point; unless the point lies exactly at a kink, which shows in that the
-claim itself changes a hair off.
+claim itself changes a hair off, and the claim there is no subgradient, which shows in that it does
+not lie between those a hair to either side.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ DISPLACEMENTS = (1e-3, 1e-5, 1e-7)
 the loss is not finite there."""
 CHANGED = 0.1
 """Change of a claim a hair off, relative to what a kink there would do, from which it counts."""
+LOOKED_AT = 16
+"""Entries, those that are furthest off, that are moved by a hair one by one."""
 SCATTERED = 0.1
 """Change of a whole claim a hair off, relative to it, as only rounding makes it."""
 
@@ -61,7 +64,9 @@ def give_up_where_kinks_crowd(
     there = measure(problem.claimed())
     saved.restore()
     for i in doubted:
-        if _stays(blocks[i], nearby[i]) and _exonerates(there[i], blocks[i], settings):
+        if _exonerates(there[i], blocks[i], settings) and (
+            _stays(blocks[i], nearby[i]) or _is_between(problem, i, blocks[i])
+        ):
             blocks[i].give_up()
 
 
@@ -125,18 +130,47 @@ def move_by_rounding(
     for parameter in parameters:
         theta = parameter.read()
         side = along * rng.choice([-1.0, 1.0], theta.size)
-        hair = np.maximum(2 * max(parameter.eps, least) * np.abs(theta), 1e-30)
-        parameter.write(parameter.round(theta + side * hair))
+        parameter.write(parameter.round(theta + side * _hair(parameter, theta, least)))
+
+
+def _hair(parameter: Parameter, theta: Array, least: float = 0.0) -> Array:
+    return np.maximum(2 * max(parameter.eps, least) * np.abs(theta), 1e-30)
 
 
 def _stays(block: Measured, nearby: Array) -> bool:
     """Whether claims that contradict the measurement stay what they are a hair off the point.
 
-    If they do not, the point lies exactly at the kink, and its claim is no subgradient.
+    If they do not, the point lies exactly at a kink.
     """
     error = np.abs(block.claimed - block.numeric)
     wrong = error > block.bar
     return bool(np.all(np.abs(nearby - block.claimed)[wrong] <= CHANGED * error[wrong]))
+
+
+def _is_between(problem: Problem, i: int, block: Measured) -> bool:
+    """Whether claims of block i that contradict lie between those a hair off along their entry.
+
+    These are the slopes on both sides of a kink at the very point, of which differences know
+    nothing if further kinks are nearer than any step.
+    """
+    parameter, saved = problem.parameters[i], Saved(problem.parameters)
+    error = np.abs(block.claimed - block.numeric)
+    worst = [j for j in np.argsort(-error)[:LOOKED_AT] if error[j] > block.bar[j]]
+    try:
+        for j in map(int, worst):
+            sides = []
+            for along in (1.0, -1.0):
+                theta = parameter.read()
+                theta[j] += along * _hair(parameter, theta)[j]
+                parameter.write(parameter.round(theta))
+                sides.append(float(problem.claimed()[i][j]))
+                saved.restore()
+            room = CHANGED * error[j]
+            if not min(sides) - room <= block.claimed[j] <= max(sides) + room:
+                return False
+    finally:
+        saved.restore()
+    return True
 
 
 def displace(
@@ -153,8 +187,13 @@ def displace(
 
 
 def _exonerates(there: Measured, here: Measured, settings: Settings) -> bool:
-    """Whether a displaced point has nothing against a block, and excludes what is claimed here."""
+    """Whether a displaced point has nothing against a block, and excludes what is claimed here.
+
+    That is an error of the same part of the gradient; and, where no kink was met, of the same size.
+    """
     least, _, most = there.error_limits()
     claimed, _, _ = here.error_limits()
     bound = max(settings.warn * there.scale, claimed * there.scale / (here.scale or 1.0) / 2)
+    if claimed > 0 and not here.crowded:
+        bound = min(bound, claimed / 2)
     return least <= settings.tol * there.scale and most <= bound

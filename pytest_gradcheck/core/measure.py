@@ -119,11 +119,6 @@ class Measurement:
         return self.ladders.kinked or self.directions.kinked
 
     @property
-    def unsure(self) -> bool:
-        """Whether kinks that noise hides may explain what contradicts a claim."""
-        return self.ladders.unsure
-
-    @property
     def ended(self) -> bool:
         """Whether it ended because no evaluations were left."""
         return not self._affordable

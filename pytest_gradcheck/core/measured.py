@@ -100,6 +100,9 @@ class Measured:
         Entries that contradict the claim at a first step which is trusted.
     jumps : int
         Entries along which the loss was seen to jump.
+    crowded : bool
+        Whether kinks were met near the point along some entry, or noise leaves room for them, that
+        may explain what contradicts.
     undecided : bool
         Whether kinks crowd so near the point that no difference quotient reaches below them.
     unit : float
@@ -114,6 +117,7 @@ class Measured:
     negligible: bool = False
     bound: float = math.inf
     jumps: int = 0
+    crowded: bool = False
     undecided: bool = False
     unit: float = 1.0
     kinks: np.ndarray = field(init=False)
