@@ -18,13 +18,19 @@ import numpy as np
 
 from ..settings import Settings
 from .cancelled import may_be_cancelled
-from .measured import Measured
+from .measured import Measured, scale_of
 from .parameters import Array, Parameter
 from .problem import Problem, Saved
 
 DISPLACEMENTS = (1e-3, 1e-5, 1e-7)
 """How far a displaced point lies off, relative to the scale of each parameter; and how far, where
 the loss is not finite there."""
+ATTEMPTS = (False, True, True)
+"""Displaced points that are tried at most, and whether all parameters are moved equally far there:
+those that are far smaller than others may not leave the crowd otherwise."""
+DEAD = 0.1
+"""Size of a gradient, relative to that at the point, below which nothing is proved by it: where
+units are dead, say."""
 CHANGED = 0.1
 """Change of a claim a hair off, relative to what a kink there would do, from which it counts."""
 LOOKED_AT = 16
@@ -60,14 +66,19 @@ def give_up_where_kinks_crowd(
     move_by_rounding(problem.parameters, seed)
     nearby = problem.claimed()
     saved.restore()
-    displace(problem, moved, seed)
-    there = measure(problem.claimed())
-    saved.restore()
-    for i in doubted:
-        if _exonerates(there[i], blocks[i], settings) and (
-            _stays(blocks[i], nearby[i]) or _is_between(problem, i, blocks[i])
-        ):
-            blocks[i].give_up()
+    left = list(doubted)
+    for attempt, equally in enumerate(ATTEMPTS):
+        displace(problem, moved, seed + attempt, equally=equally)
+        there = measure(problem.claimed())
+        saved.restore()
+        for i in left:
+            if _exonerates(there[i], blocks[i], settings) and (
+                _stays(blocks[i], nearby[i]) or _is_between(problem, i, blocks[i])
+            ):
+                blocks[i].give_up()
+        left = [i for i in left if not blocks[i].undecided and _is_mute(there[i], blocks[i])]
+        if not left:
+            return
 
 
 class Nearby:
@@ -174,26 +185,42 @@ def _is_between(problem: Problem, i: int, block: Measured) -> bool:
 
 
 def displace(
-    problem: Problem, moved: Problem, seed: int, distance: float = DISPLACEMENTS[0]
+    problem: Problem,
+    moved: Problem,
+    seed: int,
+    distance: float = DISPLACEMENTS[0],
+    *,
+    equally: bool = False,
 ) -> None:
-    """Move all parameters at random, in the problem and on the copies on which it is measured."""
+    """Move all parameters at random, in the problem and on the copies on which it is measured.
+
+    Each as far as it is large, or all of them `equally` far.
+    """
     rng = np.random.default_rng([seed, 1])
-    for narrow, wide in zip(problem.parameters, moved.parameters, strict=True):
+    scales = [scale_of(parameter.read()) for parameter in problem.parameters]
+    if equally:
+        scales = [max(scales)] * len(scales)
+    for narrow, wide, scale in zip(problem.parameters, moved.parameters, scales, strict=True):
         theta = narrow.read()
-        scale = float(np.sqrt(np.mean(theta**2))) if theta.any() else 1.0
         theta = narrow.round(theta + distance * scale * rng.standard_normal(theta.size))
         narrow.write(theta)
         wide.write(theta)
 
 
+def _is_mute(there: Measured, here: Measured) -> bool:
+    """Whether a displaced point says nothing of a block: kinks crowd there too, or it is dead."""
+    return there.crowded or there.scale < DEAD * here.scale
+
+
 def _exonerates(there: Measured, here: Measured, settings: Settings) -> bool:
     """Whether a displaced point has nothing against a block, and excludes what is claimed here.
 
-    That is an error of the same part of the gradient; and, where no kink was met, of the same size.
+    That is an error of the same size, and of the same part of the gradient; as far as can be told,
+    where kinks were met.
     """
     least, _, most = there.error_limits()
     claimed, _, _ = here.error_limits()
-    bound = max(settings.warn * there.scale, claimed * there.scale / (here.scale or 1.0) / 2)
-    if claimed > 0 and not here.crowded:
-        bound = min(bound, claimed / 2)
+    bound = claimed / 2 * min(1.0, there.scale / (here.scale or 1.0))
+    if here.crowded or claimed == 0:
+        bound = max(bound, settings.warn * there.scale)
     return least <= settings.tol * there.scale and most <= bound
