@@ -93,8 +93,8 @@ class Situation:
             self.saved.restore()
         return found
 
-    def nearby(self) -> list[list[Array]] | None:
-        """The same a little to one side of the point, and to the other.
+    def nearby(self, times: float = 1.0) -> list[list[Array]] | None:
+        """The same a little, or so many times as far, to one side of the point and to the other.
 
         None where parameters are narrow: their own rounding would show.
         """
@@ -103,7 +103,7 @@ class Situation:
         try:
             found = []
             for side in (1.0, -1.0):
-                self._move(side * NEARBY)
+                self._move(side * times * NEARBY)
                 found.append(self.point.claim())
             return found
         except Exception:
