@@ -923,6 +923,22 @@ class TestSituation:
         assert self.look(lambda s: s.followed(["a"]), self.Sum(power=1.0)) == []
         assert self.look(lambda s: s.followed(["a", "b"]), self.Sum(dtype=np.float32)) == ["a"]
 
+    @pytest.mark.parametrize("kind", [dict, list])
+    def test_numbers_are_moved_from_where_they_stood(self, kind: type) -> None:
+        slopes = np.array([0.3, -1.2, 0.7, 2.0])
+
+        def numbers(p: Any) -> np.ndarray:
+            return np.array(list(p.values()) if kind is dict else p)
+
+        def wrong(p: Any) -> Any:
+            g = [0.1, 0.9, -0.4, 1.1]
+            return dict(zip(p, g, strict=True)) if kind is dict else g
+
+        start = [0.5, 1.5, -2.0, 0.25]
+        params = dict(zip("abcd", start, strict=True)) if kind is dict else start
+        result = check(loss=lambda p: float(slopes @ numbers(p)), grads=wrong, params=params)
+        assert result.status == "fail" and not result.findings  # linear: it stays as it is
+
     def test_the_claim_to_either_side(self) -> None:
         subject = self.Sum()
         one, other = self.look(lambda s: s.nearby(), subject)

@@ -263,8 +263,9 @@ class Saved:
     def origin(self, parameter: Parameter) -> Array:
         """The values of one of the parameters, flat: without a copy where that can be."""
         for own, values in zip(self.parameters, self._values, strict=True):
-            if own is parameter and isinstance(values, np.ndarray):
-                return values.reshape(-1)
+            if own is parameter:
+                array = values if isinstance(values, np.ndarray) else np.float64(values)
+                return array.reshape(-1)
         return parameter.read()
 
     def require_unchanged(self, culprit: str) -> None:
