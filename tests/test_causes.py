@@ -529,7 +529,7 @@ def calls_of(again: Arrays | None = None, moved: Arrays | None = None) -> Any:
         again=lambda: flat(again),
         moved=lambda far=None: flat(moved),
         follows=lambda name: True,
-        nearby=lambda: None,
+        nearby=lambda times=1.0: None,
         without=lambda sample: None,
     )
 
@@ -701,6 +701,28 @@ def test_smooth_error_of_the_size_of_float32_is_no_rounding(mode: str) -> None:
         return {"w": slopes(p, X, y)["w"] + 3e-7 * np.cos(p["w"])}
 
     assert said(guarded, mode, tol=1e-9) == []
+
+
+@BOTH
+@pytest.mark.parametrize("frequency", [1e3, 3e3])
+def test_small_error_in_a_gradient_that_bends_fast_is_no_rounding(
+    mode: str, frequency: float
+) -> None:
+    rng = np.random.default_rng(0)
+    a, w = rng.normal(size=40), rng.normal(size=40)
+
+    def loss(w: np.ndarray) -> float:
+        u = np.sin(frequency * w)
+        return float(np.sum(a * u) / np.sqrt(np.mean(u**2) + 1e-6))
+
+    def forgets_epsilon(w: np.ndarray) -> np.ndarray:
+        u, slope = np.sin(frequency * w), frequency * np.cos(frequency * w)
+        r = np.sqrt(np.mean(u**2))
+        return slope * (a / r - np.sum(a * u) * u / w.size / r**3)
+
+    result = check(loss=loss, grads=forgets_epsilon, params=w, mode=mode)
+    assert result.status == "warn"
+    assert "low-precision" not in {f.name for f in result.findings}
 
 
 def test_float32_inside_is_told_by_probes() -> None:
@@ -901,12 +923,30 @@ class TestSituation:
         assert self.look(lambda s: s.followed(["a"]), self.Sum(power=1.0)) == []
         assert self.look(lambda s: s.followed(["a", "b"]), self.Sum(dtype=np.float32)) == ["a"]
 
+    @pytest.mark.parametrize("kind", [dict, list])
+    def test_numbers_are_moved_from_where_they_stood(self, kind: type) -> None:
+        slopes = np.array([0.3, -1.2, 0.7, 2.0])
+
+        def numbers(p: Any) -> np.ndarray:
+            return np.array(list(p.values()) if kind is dict else p)
+
+        def wrong(p: Any) -> Any:
+            g = [0.1, 0.9, -0.4, 1.1]
+            return dict(zip(p, g, strict=True)) if kind is dict else g
+
+        start = [0.5, 1.5, -2.0, 0.25]
+        params = dict(zip("abcd", start, strict=True)) if kind is dict else start
+        result = check(loss=lambda p: float(slopes @ numbers(p)), grads=wrong, params=params)
+        assert result.status == "fail" and not result.findings  # linear: it stays as it is
+
     def test_the_claim_to_either_side(self) -> None:
         subject = self.Sum()
         one, other = self.look(lambda s: s.nearby(), subject)
         up, down = (claims[0] / 2 - subject.params["a"] for claims in (one, other))
         assert np.allclose(up, -down, rtol=1e-5) and np.all(up != 0)
         assert 1e-8 < np.max(np.abs(up)) < 1e-6
+        further = self.look(lambda s: s.nearby(4.0), subject)[0][0] / 2 - subject.params["a"]
+        assert np.allclose(further, 4 * up, rtol=1e-5)
         assert self.look(lambda s: s.nearby(), self.Sum(dtype=np.float32)) is None
         LEFT[0] = 1
         assert self.look(lambda s: s.nearby(), self.Sum()) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -90,6 +90,81 @@ class TestNextToTheEdgeOfADomain:
 
     def test_wrong_gradient_is_flagged(self) -> None:
         assert self.check(30.0).status == "fail"
+
+
+class TestDataInSinglePrecision:
+    """Parameters are rounded to float32 for the data, and penalised in float64.
+
+    Between two jumps the loss is as smooth as its penalty.
+    """
+
+    @staticmethod
+    def of(features: int, classes: int, seed: int, lam: float) -> Any:
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(60, features)).astype(np.float32)
+        Y = np.eye(classes, dtype=np.float32)[rng.integers(classes, size=60)]
+
+        def logs(W: np.ndarray) -> np.ndarray:
+            z = X @ W.astype(np.float32)
+            z = z - z.max(axis=1, keepdims=True)
+            return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+        def loss(W: np.ndarray) -> float:
+            return float(-np.mean((Y * logs(W)).sum(axis=1))) + lam / 2 * float(np.sum(W**2))
+
+        def grad(W: np.ndarray) -> np.ndarray:
+            return (X.T @ ((np.exp(logs(W)) - Y) / 60)).astype(float) + lam * W
+
+        return loss, grad, rng.normal(size=(features, classes)) / np.sqrt(features)
+
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    @pytest.mark.parametrize("lam", [1e-3, 0.1])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_right_gradient_is_not_called_wrong(self, seed: int, lam: float, mode: str) -> None:
+        loss, grad, W = self.of(20, 3, seed, lam)
+        result = check(loss=loss, grads=grad, params=W, mode=mode, seed=seed)
+        assert [block.status for block in result.blocks] == ["pass"]
+        assert {f.name for f in result.findings} <= {"coarse"}
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_right_gradient_of_many_parameters(self, seed: int) -> None:
+        loss, grad, W = self.of(600, 10, seed, 0.01)
+        result = check(loss=loss, grads=grad, params=W, seed=seed)
+        assert [block.status for block in result.blocks] == ["pass"]
+        assert result.evaluations < 300
+
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("factor", [-1.0, 2.0, 1.01])
+    def test_wrong_gradient_is_measured_across_the_jumps(self, seed: int, factor: float) -> None:
+        loss, grad, W = self.of(20, 3, seed, 0.01)
+        result = check(
+            loss=loss, grads=lambda W: factor * grad(W), params=W, mode="probe", seed=seed
+        )
+        expected = abs(factor - 1) / (abs(factor) + 1)
+        assert result.status == "fail"
+        assert abs(result.relative_error - expected) <= 0.1 * expected
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_penalty_without_the_data_is_wrong(self, seed: int) -> None:
+        loss, _, W = self.of(20, 3, seed, 0.1)
+        result = check(loss=loss, grads=lambda W: 0.1 * W, params=W, mode="probe", seed=seed)
+        assert result.status == "fail"
+
+
+@pytest.mark.parametrize("frequency", [1e4, 1e6, 1e7])
+@pytest.mark.parametrize("seed", range(3))
+def test_fast_oscillation_is_not_taken_for_jumps_by_probes(seed: int, frequency: float) -> None:
+    rng = np.random.default_rng(seed)
+    a, x = rng.normal(size=(2, 20))
+
+    def loss(x: np.ndarray) -> float:
+        return float(a @ (x + np.sin(frequency * x) / frequency))
+
+    right = check(
+        loss=loss, grads=lambda x: a * (1 + np.cos(frequency * x)), params=x, mode="probe"
+    )
+    assert [block.status for block in right.blocks] == ["pass"]
+    assert check(loss=loss, grads=lambda x: a, params=x, mode="probe").status == "fail"
 
 
 @pytest.mark.parametrize("distance", [1e-8, 1e-6])

@@ -416,6 +416,77 @@ def test_generator_of_a_class_or_a_module_is_held(kind: Any, generator: Any) -> 
     assert len(kind.calls) > calls  # a log that objects share is its class's affair
 
 
+class Running:
+    """A right gradient of a loss that is handed out as a running average, or as the best so far."""
+
+    def __init__(self, best: bool = False) -> None:
+        self.params, self.best, self.kept = np.array([1.0, -2.0, 0.5]), best, None
+
+    def loss(self) -> float:
+        now = value(self.params)
+        if self.kept is None:
+            self.kept = now
+        self.kept = min(self.kept, now) if self.best else 0.9 * self.kept + 0.1 * now
+        return self.kept
+
+    def grads(self) -> np.ndarray:
+        return slope(self.params)
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize("best", [False, True])
+def test_loss_that_remembers_where_it_was_is_refused(mode: str, best: bool) -> None:
+    subject = Running(best)
+    with pytest.raises(
+        SubjectError, match=r"where it was evaluated before.*self\.kept.*before_each"
+    ):
+        check(subject, mode=mode)
+    assert subject.kept is None
+    result = check(subject, mode=mode, before_each=lambda: setattr(subject, "kept", None))
+    assert result.status == "pass"
+
+
+def test_loss_that_remembers_what_nothing_can_name_is_refused() -> None:
+    kept: list[float] = []
+
+    def running(p: np.ndarray) -> float:
+        kept[:] = [value(p) if not kept else 0.9 * kept[0] + 0.1 * value(p)]
+        return next(iter(kept))
+
+    with pytest.raises(SubjectError, match="where it was evaluated before"):
+        check(loss=running, grads=slope, params=np.array([1.0, -2.0, 0.5]))
+
+
+class WarmStart:
+    """A solver that starts where it stopped: what that leaves in the loss is below its slope."""
+
+    def __init__(self, factor: float) -> None:
+        self.params, self.factor, self.root = np.array([1.2, 0.4]), factor, 0.0
+
+    def solve(self) -> float:
+        mean, e = self.params
+        for _ in range(100):
+            move = (self.root - e * np.sin(self.root) - mean) / (1 - e * np.cos(self.root))
+            self.root -= move
+            if abs(move) < 1e-4:
+                break
+        return float(self.root)
+
+    def loss(self) -> float:
+        return float(np.cos(self.solve()))
+
+    def grads(self) -> np.ndarray:
+        x = self.solve()
+        return (
+            -np.sin(x) * self.factor / (1 - self.params[1] * np.cos(x)) * np.array([1, np.sin(x)])
+        )
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1.0, "pass"), (2.0, "fail")])
+def test_solver_that_starts_where_it_stopped_is_checked(factor: float, status: str) -> None:
+    assert check(WarmStart(factor)).status == status
+
+
 @pytest.mark.parametrize("frozen", ["auto", "on", "off"])
 def test_jitter_from_elsewhere_stays_an_error_with_its_size(frozen: str) -> None:
     jitter = iter(np.arange(1000) / 4)

@@ -23,7 +23,7 @@ from .judge import (
     worst_status,
 )
 from .measured import Evidence
-from .point import Point, held_generators, inspect_point
+from .point import Point, held_generators, inspect_point, remembers
 from .problem import Problem, Saved
 from .result import DOUBTED, Block, Finding, Result
 from .situation import Explain, Situation
@@ -93,11 +93,16 @@ def run_check(
             worst = worst_entries(blocks, settings.worst)
             status, relative_error, uncertainty = judge_whole(blocks, settings)
             evaluations = point.loss.evaluations
-            if explain is not None:
+            passed = status == status_of(judged, findings, settings) == "pass"
+            if explain is not None or not passed:
                 if any(parameter.narrow for parameter in problem.parameters):
                     _as_at_first(state, saved, point)
                 args = dict(problem.roots).get("args", ())
-                findings += explain(Situation(blocks, judged, args, point, saved, tuple(findings)))
+                situation = Situation(blocks, judged, args, point, saved, tuple(findings))
+                losses = None if passed else situation.remembered()
+                if losses is not None:
+                    raise remembers(losses, state)
+                findings += explain(situation) if explain is not None else ()
             if any(block.status != "pass" for block in judged):
                 findings += problem.explain(worst)
             views = views_of(blocks, [block.status != "pass" for block in judged])

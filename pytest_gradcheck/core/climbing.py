@@ -67,9 +67,14 @@ class Climbing:
         if climb.target > CLEAR * self._target(block, j, found.value):  # at a step far too long
             climb = self.start(block, i, j, found.value)
             found = climb.measure()
-        if self._may_jump(block, found, climb.claim) and climb.jumps(found):
-            block.jumps += 1
-            found = climb.across_jumps()
+        if self._may_jump(block, found, climb.claim):
+            if climb.jumps(found):
+                block.jumps += 1
+                found = climb.across_jumps()
+            elif block.jumps:  # too small beside them, perhaps, for secants to tell
+                across = climb.across_jumps()
+                told = math.isfinite(across.uncertainty) and not across.contradicts(climb.claim)
+                found = across if told else found
         self.note(block, i, j, climb, found)
 
     def start(self, block: Measured, i: int, j: int, measured: float) -> Climb:

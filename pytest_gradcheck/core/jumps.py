@@ -21,6 +21,12 @@ PLACES = (0.37, -0.71, 0.9, -0.23, 0.59)
 CLOSE = 0.25
 """How near, relative to the difference in question, counts as the same slope: a secant over a few
 jumps is not exact."""
+ALIKE, MOSTLY = 0.1, 0.7
+"""How near slopes along the way are to that at the point, beside the difference to the secants; and
+the part of them that must be: a short step may itself straddle a jump."""
+SHORTER, UNITS = 16, 64
+"""How much shorter than at the point slopes along the way are taken, as far as they stay above so
+many units in the last place of the loss."""
 FINE = 1e-2
 """Longest step of a slope along the way, relative to the secant."""
 _GAUSS = np.polynomial.legendre.leggauss(5)
@@ -29,6 +35,46 @@ WEIGHTS = np.concatenate([_GAUSS[1], _GAUSS[1]]) / 4
 """Gauss's rule for the mean over [-1, 1], five nodes to each side of 0."""
 SHRINK = 40
 """How often, at most, a secant is shortened to lie within the domain of the loss."""
+
+
+def is_between_jumps(
+    at: Callable[[float], float], *, slope: float, off: float, scale: float, step: float
+) -> bool:
+    """Whether a slope is the same all along the way of secants that have another one.
+
+    Unlike `slopes_belie_secants` this asks for no claim of what secants show, and therefore for
+    slopes that hardly differ: those of a function that varies fast do.
+
+    Parameters
+    ----------
+    at : callable
+        ``at(t)`` is the loss at displacement t.
+    slope : float
+        The derivative as short steps have it.
+    off : float
+        Difference of slopes that matters.
+    scale : float
+        Scale of the displacement.
+    step : float
+        A step at which `slope` was measured.
+    """
+    longer, h = (part * scale for part in SECANTS)
+    here = at(0.0)
+    ahead, behind = (at(h) - here) / h, (at(-h) - here) / -h
+    secant = (ahead + behind) / 2
+    difference = abs(secant - slope)
+    if not difference > CLOSE * off:
+        return False
+    if any(abs(side - secant) > difference / 2 for side in (ahead, behind)):
+        return False  # a kink
+    if not abs((at(longer) - at(-longer)) / (2 * longer) - secant) <= CLOSE * difference:
+        return False
+    places = [side * place * h for place in PLACES for side in (1, -1)]
+    step = min(step, FINE * h)  # the shorter, the fewer jumps it straddles; but above rounding
+    step = min(step, max(step / SHORTER, UNITS * 2.0**-53 * abs(here) / (ALIKE * difference)))
+    local = [_slope(at, t, step) for t in places]
+    alike = sum(abs(value - slope) <= ALIKE * difference for value in local)
+    return alike >= MOSTLY * len(places)
 
 
 def slopes_belie_secants(

@@ -18,6 +18,8 @@ SPACING = 1e-10
 """Spacing tried first, relative to the scale of the parameters."""
 WIDER = (1e-8, 1e-6, 1e-4, 1e-2)
 """Spacings tried where neighbouring values repeat: float32 inside, a large offset."""
+JUMPS = (1e-6, 1e-5)
+"""Spacings at which jumps are the noise of a function that is smooth between two of them."""
 NARROWER = (1e-12, 1e-14)
 """Spacings tried where the function itself varies too much: a kink nearby, stiff directions."""
 
@@ -105,6 +107,15 @@ def measure_noise(along: Callable[[float], float], base: float) -> float:
                 pending.extend(NARROWER)
     lowest = max(lowest, _rounding_of_singles(np.concatenate(seen), base))
     return max(lowest, highest) if math.isfinite(highest) else lowest
+
+
+def height_of_jumps(along: Callable[[float], float], base: float) -> float:
+    """The noise of a function that is known to jump, seen over many jumps; 0 where none is seen."""
+    tables = [
+        difference_table(np.array([base, *(along(spacing * k) for k in range(1, POINTS))]))
+        for spacing in JUMPS
+    ]
+    return max((table.noise for table in tables if table.accepted), default=0.0)
 
 
 def _rounding_of_singles(values: NDArray[np.float64], base: float) -> float:

@@ -175,14 +175,29 @@ def _nondeterministic(
             ' the check, or hold the generators with freeze_rng="auto".'
         )
     advice = " Switch dropout off for the check, seed the generator in before_each=, or both."
-    if moved:
-        shown = ", ".join(moved[:5]) + (", ..." if len(moved) > 5 else "")
-        advice = (
-            f" What moved between two evaluations: {shown}. Reset it before each evaluation with"
-            " before_each= (such as before_each=model.reset_state), or call what keeps it (.eval()"
-            " of a module)."
-        )
-    return seen + why + advice
+    return seen + why + (_reset(moved) or advice)
+
+
+def _reset(moved: Sequence[str]) -> str:
+    if not moved:
+        return ""
+    shown = ", ".join(moved[:5]) + (", ..." if len(moved) > 5 else "")
+    return (
+        f" What moved between two evaluations: {shown}. Reset it before each evaluation with"
+        " before_each= (such as before_each=model.reset_state), or call what keeps it (.eval() of a"
+        " module)."
+    )
+
+
+def remembers(losses: tuple[float, float], state: State) -> SubjectError:
+    """What is to be said of a loss that is another after it was evaluated elsewhere."""
+    before, after = losses
+    advice = " An average that runs on, or a solver that starts where it stopped, does so."
+    return SubjectError(
+        f"the loss depends on where it was evaluated before: at the same parameters it is"
+        f" {before:.9g} and, after evaluations elsewhere, {after:.9g}; a difference quotient would"
+        f" measure that as well as a slope.{_reset(state.moved()) or advice}"
+    )
 
 
 def held_generators(point: Point) -> Finding:

@@ -19,11 +19,12 @@ from .derivative import Derivative
 from .descent import descend
 from .differences import agrees_at, confirmed, verdict
 from .direction import Direction
+from .jumps import CLOSE, is_between_jumps
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .line import Axis, shortest
 from .loss import Loss
 from .measured import scale_of
-from .noise import measure_noise
+from .noise import height_of_jumps, measure_noise
 from .parameters import Array, Parameter
 from .region import Region
 from .spread import Spread
@@ -43,12 +44,17 @@ Skip = Sequence[Region]
 
 @dataclass(frozen=True)
 class Reading:
-    """The measured derivative along one direction, and its error bar."""
+    """The measured derivative along one direction, its error bar, and the step it rests on.
+
+    It `strays` where the first steps, far longer, had another slope.
+    """
 
     value: float
     bar: float
     noise: float = 0.0
     kink: bool = False
+    step: float = 0.0
+    strays: bool = False
 
     def __sub__(self, part: Reading) -> Reading:
         """What is left for the rest of a region when a part of it was measured."""
@@ -148,7 +154,8 @@ class Prober:
         known = self._ahead.pop(direction, {})
         at = self._along(direction, known)
         ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), self.first, longest, least)
-        found = descend(ladder, target, enough, far=self.first == FIRST_STEP)
+        far = self.first == FIRST_STEP
+        found = descend(ladder, target, enough, far=far)
         found = self._confirmed(
             ladder, found, lambda: direction.slope(self.belief.gradient), target
         )
@@ -158,7 +165,8 @@ class Prober:
         if not math.isfinite(found.value):
             return Reading(0.0, math.inf)
         bar = found.uncertainty + self._misjudged(direction, found.value)
-        return Reading(found.value, bar, found.noise, found.kink)
+        strays = far and _strays(ladder, found)
+        return Reading(found.value, bar, found.noise, found.kink, found.step, strays)
 
     def _misjudged(self, direction: Direction, value: float) -> float:
         """What parameters below float64 add by their rounding, as far as the belief is wrong."""
@@ -253,6 +261,25 @@ class Prober:
         with direction.through(self.parameters, self.origin, self.loss) as at:
             return measure_noise(at, self.base)
 
+    def jumps(self, regions: Sequence[Region], row: int, reading: Reading) -> bool:
+        """Whether the loss jumps along a row, so that what was read is the slope between jumps."""
+        if reading.kink or not reading.step:
+            return False
+        direction, longest = self.direction(regions, row), self._longest(regions)
+        off = abs(direction.slope(self.belief.gradient) - reading.value)
+        at = self._along(direction, {})
+        return is_between_jumps(at, slope=reading.value, off=off, scale=longest, step=reading.step)
+
+    def take_jumps_for_noise(self, regions: Sequence[Region], row: int) -> bool:
+        """Measure across jumps from here on, which are noise then; whether any were seen."""
+        direction, longest = self.direction(regions, row), self._longest(regions)
+        at = self._along(direction, {})
+        noise = height_of_jumps(lambda t: at(t * longest), self.base)
+        larger = noise > self.noise
+        if larger:
+            self.noise, self.first, self.first_alone = noise, FIRST_STEP, FIRST_STEP
+        return larger
+
     def _along(
         self, direction: Direction, known: Mapping[float, float]
     ) -> Callable[[float], float]:
@@ -290,3 +317,9 @@ def _size_that_matters(theta: Array, gradient: Array) -> float:
     if not (below.size and below[-1] > 0):
         return math.inf
     return float(abs(theta[order[np.searchsorted(below, below[-1] / 2)]]))
+
+
+def _strays(ladder: Ladder, found: Derivative) -> bool:
+    """Whether the longest step had another slope than what was found at ones far shorter."""
+    longest = max(ladder.rungs.values(), key=lambda rung: rung.step, default=None)
+    return longest is not None and abs(longest.central - found.value) > CLOSE * abs(found.value)

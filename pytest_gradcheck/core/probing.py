@@ -47,6 +47,8 @@ ROUNDS = 6
 SLOPES, DECISIVE = 4, 12
 """Slopes of a parameter that is wrong throughout: one fixes a constant, three are left.  And those
 that follow where the error is about `tol` or `fail`, and proved to be less."""
+JUMPY = 3
+"""Probes that contradict along which jumps of the loss are looked for."""
 MANY = 8
 """Parameters wrong throughout from which on the readings that found them have to do for slopes."""
 SEARCH, LITTLE = 2_000, 100
@@ -167,6 +169,9 @@ class Probing:
         if not certificate.clean and self.prober.look_closer(group):
             self._measure_noise(group)
             certificate = self._certify(group, search.found)
+        if self._jumps(group, certificate):
+            self.sharpest = 0.0
+            certificate = self._certify(group, search.found)
         budget = SEARCH if certificate.typical / 2 > self.tol else LITTLE
         limit = min(self.limit, self.prober.loss.evaluations + budget)
         for _ in range(ROUNDS):
@@ -182,6 +187,16 @@ class Probing:
         for wrong in search.found.throughout:
             self._measure_whole(wrong, search.found)
         self._record(group, certificate, search.found)
+
+    def _jumps(self, group: tuple[Region, ...], certificate: Certificate) -> bool:
+        """Whether probes show slopes between jumps of the loss, which are taken for noise then."""
+        off = np.abs(certificate.errors) > certificate.bars
+        pairs = zip(certificate.readings.items(), off, strict=True)
+        odd = [(row, r) for (row, r), contradicts in pairs if contradicts or r.strays]
+        for row, reading in odd[:JUMPY]:
+            if self.prober.jumps(group, row, reading):
+                return self.prober.take_jumps_for_noise(group, row)
+        return False
 
     def _certify(self, group: tuple[Region, ...], found: Found) -> Certificate:
         """Probe the believed gradient; sooner done where it is contradicted."""

@@ -236,6 +236,7 @@ class Saved:
         self._layouts = [p.layout for p in parameters]
         self._values = [p.save() for p in parameters]
         self._copies: list[tuple[Parameter, Layout]] = []
+        self._origins: dict[int, Array] = {}
 
     def watch(self, parameters: Sequence[Parameter]) -> None:
         """Look at those as well that stand in for the parameters during the check."""
@@ -265,10 +266,17 @@ class Saved:
         return found
 
     def origin(self, parameter: Parameter) -> Array:
-        """The values of one of the parameters, flat: without a copy where that can be."""
+        """The values of one of the parameters, flat: without a copy where that can be.
+
+        Of numbers and tensors that is asked for at the point first, before they are moved.
+        """
         for own, values in zip(self.parameters, self._values, strict=True):
-            if own is parameter and isinstance(values, np.ndarray):
-                return values.reshape(-1)
+            if own is parameter:
+                if isinstance(values, np.ndarray):
+                    return values.reshape(-1)
+                if id(own) not in self._origins:
+                    self._origins[id(own)] = parameter.read()
+                return self._origins[id(own)]
         return parameter.read()
 
     def require_unchanged(self, culprit: str) -> None:

@@ -26,6 +26,11 @@ FEW_SAMPLES = 3
 """Less samples than this are told apart by nothing."""
 CURVED, CURVED_NARROW = 1e-12, 1e-5
 """Second difference of a loss, relative to it, that is more than rounding; in float32."""
+SEEN = 10
+"""Differences of two evaluations at one point that are its noise."""
+REMEMBERED, FORGOTTEN = 1e-2, 1e-6
+"""A loss remembers where it was if so much of what it changed by there is left, and more than so
+much of itself."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,32 @@ class Situation:
             self.saved.restore()
         return found
 
-    def nearby(self) -> list[list[Array]] | None:
-        """The same a little to one side of the point, and to the other.
+    def remembered(self) -> tuple[float, float] | None:
+        """Two losses at these parameters that differ by where it was evaluated in between.
+
+        None where they do not, as of a function of the parameters alone.
+        """
+        point = self.point
+        try:
+            seen, aside = [point.base, point.loss()], []
+            for side in (1.0, -1.0):
+                aside.append(self._loss_at(side * self._far))
+                self.saved.restore()  # to the last bit, where a NaN spoils even no move at all
+                seen.append(point.loss())
+        except Exception:
+            return None
+        finally:
+            self.saved.restore()
+        felt = max(abs(there - point.base) for there in aside)
+        rounding = CURVED_NARROW if self._is_narrow else FORGOTTEN
+        noise = max(rounding * abs(point.base), SEEN * point.jitter)
+        far = max(seen, key=lambda loss: abs(loss - point.base))
+        if math.isfinite(felt) and abs(far - point.base) > max(noise, REMEMBERED * felt):
+            return point.base, far
+        return None
+
+    def nearby(self, times: float = 1.0) -> list[list[Array]] | None:
+        """The same a little, or so many times as far, to one side of the point and to the other.
 
         None where parameters are narrow: their own rounding would show.
         """
@@ -103,7 +132,7 @@ class Situation:
         try:
             found = []
             for side in (1.0, -1.0):
-                self._move(side * NEARBY)
+                self._move(side * times * NEARBY)
                 found.append(self.point.claim())
             return found
         except Exception:

@@ -27,6 +27,8 @@ ALIGNED, LEAN = 0.6, 0.15
 by how much more than half of its entries may have the sign of theirs."""
 SPREAD = 0.2
 """Part of the entries that must be wrong by a fair amount of what the others are."""
+FURTHER = 4.0
+"""A move so many times as long makes the second difference of what bends larger by the square."""
 
 
 def low_precision(scene: Scene) -> Iterator[Finding]:
@@ -66,13 +68,14 @@ def _inside(scene: Scene, left: Sequence[Evidence]) -> Iterator[Finding]:
             {"relative_error": size},
         )
     candidates = [e for e in left if _of_the_size(e)]
-    beside = scene.calls.nearby() if scene.calls is not None and candidates else None
-    if beside is None:
+    if scene.calls is None or not candidates:
         return
-    jitter = {
-        e.name: _jitter(e.claimed, up, down) for e, up, down in zip(scene.all, *beside, strict=True)
-    }
-    members = [e for e in candidates if jitter[e.name] > 0]
+    jitter = _jitters(scene, scene.calls.nearby())
+    members = [e for e in candidates if jitter.get(e.name)]
+    if members:  # what bends within so short a move is no rounding
+        further = _jitters(scene, scene.calls.nearby(FURTHER), rounding=False)
+        bend = FURTHER**2 / 2
+        members = [e for e in members if further.get(e.name, 0.0) < bend * jitter[e.name]]
     if members:
         size = max(jitter[e.name] for e in members)
         yield Finding(
@@ -92,13 +95,25 @@ def _of_the_size(e: Evidence) -> bool:
     return size is not None and BAND[0] / ULPS <= size <= ULPS
 
 
-def _jitter(claimed: Array, up: Array, down: Array) -> float:
-    """Second difference of a claim along a tiny move, relative to it, if it looks like rounding."""
+def _jitters(
+    scene: Scene, beside: Sequence[Sequence[Array]] | None, *, rounding: bool = True
+) -> dict[str, float]:
+    """Second differences of claims along a tiny move, by name; of `rounding`, or of any kind."""
+    if beside is None:
+        return {}
+    return {
+        e.name: _jitter(e.claimed, up, down, rounding=rounding)
+        for e, up, down in zip(scene.all, *beside, strict=True)
+    }
+
+
+def _jitter(claimed: Array, up: Array, down: Array, *, rounding: bool) -> float:
+    """Second difference of a claim, relative to it: if it looks like rounding, where asked."""
     second, size = up - 2 * claimed + down, norm(claimed) / np.sqrt(claimed.size or 1)
     relative = norm(second) / np.sqrt(claimed.size or 1) / (size or np.inf)
     spread = np.mean(np.abs(second) > 0.1 * relative * size)
     is_rounding = BAND[0] <= relative * 2.0**24 <= ULPS and spread >= SPREAD
-    return float(relative) if is_rounding else 0.0
+    return float(relative) if is_rounding or not rounding else 0.0
 
 
 def significant(precision: str) -> int:

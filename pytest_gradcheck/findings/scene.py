@@ -38,8 +38,11 @@ class Calls(Protocol):
         """Parameters of these in which the slope of the loss changes along that move, measured."""
         ...
 
-    def nearby(self) -> list[list[Array]] | None:
-        """Gradients a little, about 1e-7, to one side and to the other; None if not to be had."""
+    def nearby(self, times: float = 1.0) -> list[list[Array]] | None:
+        """Gradients a little, about 1e-7 or so many times as far, to one side and to the other.
+
+        None if not to be had.
+        """
         ...
 
     def without(self, sample: int) -> list[Array] | None:
