@@ -38,7 +38,13 @@ SHRINK = 40
 
 
 def is_between_jumps(
-    at: Callable[[float], float], *, slope: float, off: float, scale: float, step: float
+    at: Callable[[float], float],
+    base: float,
+    *,
+    slope: float,
+    off: float,
+    scale: float,
+    step: float,
 ) -> bool:
     """Whether a slope is the same all along the way of secants that have another one.
 
@@ -49,6 +55,8 @@ def is_between_jumps(
     ----------
     at : callable
         ``at(t)`` is the loss at displacement t.
+    base : float
+        ``at(0)``.
     slope : float
         The derivative as short steps have it.
     off : float
@@ -59,8 +67,7 @@ def is_between_jumps(
         A step at which `slope` was measured.
     """
     longer, h = (part * scale for part in SECANTS)
-    here = at(0.0)
-    ahead, behind = (at(h) - here) / h, (at(-h) - here) / -h
+    ahead, behind = (at(h) - base) / h, (at(-h) - base) / -h
     secant = (ahead + behind) / 2
     difference = abs(secant - slope)
     if not difference > CLOSE * off:
@@ -71,7 +78,7 @@ def is_between_jumps(
         return False
     places = [side * place * h for place in PLACES for side in (1, -1)]
     step = min(step, FINE * h)  # the shorter, the fewer jumps it straddles; but above rounding
-    step = min(step, max(step / SHORTER, UNITS * 2.0**-53 * abs(here) / (ALIKE * difference)))
+    step = min(step, max(step / SHORTER, UNITS * 2.0**-53 * abs(base) / (ALIKE * difference)))
     local = [_slope(at, t, step) for t in places]
     alike = sum(abs(value - slope) <= ALIKE * difference for value in local)
     return alike >= MOSTLY * len(places)

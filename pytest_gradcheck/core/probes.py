@@ -268,7 +268,9 @@ class Prober:
         direction, longest = self.direction(regions, row), self._longest(regions)
         off = abs(direction.slope(self.belief.gradient) - reading.value)
         at = self._along(direction, {})
-        return is_between_jumps(at, slope=reading.value, off=off, scale=longest, step=reading.step)
+        return is_between_jumps(
+            at, self.base, slope=reading.value, off=off, scale=longest, step=reading.step
+        )
 
     def take_jumps_for_noise(self, regions: Sequence[Region], row: int) -> bool:
         """Measure across jumps from here on, which are noise then; whether any were seen."""

@@ -48,7 +48,8 @@ SLOPES, DECISIVE = 4, 12
 """Slopes of a parameter that is wrong throughout: one fixes a constant, three are left.  And those
 that follow where the error is about `tol` or `fail`, and proved to be less."""
 JUMPY = 3
-"""Probes that contradict along which jumps of the loss are looked for."""
+"""Probes, of those whose longer steps had another slope, along which jumps of the loss are looked
+for; and along one that contradicts, whatever its steps."""
 MANY = 8
 """Parameters wrong throughout from which on the readings that found them have to do for slopes."""
 SEARCH, LITTLE = 2_000, 100
@@ -192,8 +193,9 @@ class Probing:
         """Whether probes show slopes between jumps of the loss, which are taken for noise then."""
         off = np.abs(certificate.errors) > certificate.bars
         pairs = zip(certificate.readings.items(), off, strict=True)
-        odd = [(row, r) for (row, r), contradicts in pairs if contradicts or r.strays]
-        for row, reading in odd[:JUMPY]:
+        odd = [(row, reading) for (row, reading), contradicts in pairs if contradicts]
+        stray = [(row, reading) for row, reading in certificate.readings.items() if reading.strays]
+        for row, reading in [*stray[:JUMPY], *odd[:1]]:
             if self.prober.jumps(group, row, reading):
                 return self.prober.take_jumps_for_noise(group, row)
         return False
