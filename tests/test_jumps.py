@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gradcheck import Result, check
+from pytest_gradcheck.core.jumps import is_between_jumps
+from pytest_gradcheck.core.noise import height_of_jumps
 
 SLOPES = np.array([-0.7, 1.1])
 
@@ -149,6 +152,51 @@ class TestDataInSinglePrecision:
         loss, _, W = self.of(20, 3, seed, 0.1)
         result = check(loss=loss, grads=lambda W: 0.1 * W, params=W, mode="probe", seed=seed)
         assert result.status == "fail"
+
+
+class TestBetweenJumps:
+    """A slope that is the same all along the way of secants that have another one."""
+
+    @staticmethod
+    def of(f: Any, *, off: float = 1.0, slope: float = 0.5, unit: float = 1.0) -> bool:
+        def at(t: float) -> float:
+            return unit * float(f(t))
+
+        return is_between_jumps(
+            at, at(0.0), slope=unit * slope, off=unit * off, scale=1.0, step=1e-9
+        )
+
+    @staticmethod
+    def stairs(t: float, step: float = 1e-6) -> float:
+        return 0.5 * t + step * np.floor(t / step + 0.37)
+
+    @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+    def test_is_seen_in_any_unit(self, unit: float) -> None:
+        assert self.of(self.stairs, unit=unit)
+        assert self.of(lambda t: 3.0 + self.stairs(t), unit=unit)
+
+    def test_matters_where_the_secants_are_off_by_a_quarter_of_what_matters(self) -> None:
+        assert self.of(self.stairs, off=3.9) and not self.of(self.stairs, off=4.1)
+
+    @pytest.mark.parametrize(
+        "smooth",
+        [
+            lambda t: 0.5 * t,
+            lambda t: 0.5 * t + 1e5 * t**3,
+            lambda t: 0.5 * t + np.maximum(t, 0),
+            lambda t: 0.5 * t + np.maximum(t - 1e-5, 0) - np.minimum(t + 1e-5, 0),
+            lambda t: 1.5 * t - np.sin(1e5 * t) / 1e5,
+            lambda t: 1.5 * t - np.sin(1e7 * t) / 1e7,
+        ],
+    )
+    def test_is_not_taken_for_what_bends(self, smooth: Any) -> None:
+        assert not self.of(smooth)
+
+    def test_the_height_of_jumps_is_noise(self) -> None:
+        for step in (1.37e-8, 1.37e-7):
+            seen = height_of_jumps(partial(self.stairs, step=step), self.stairs(0.0, step))
+            assert step / 8 < seen < step
+        assert height_of_jumps(lambda t: 0.5 * t + t * t, 0.0) < 1e-17
 
 
 @pytest.mark.parametrize("frequency", [1e4, 1e6, 1e7])

@@ -427,6 +427,53 @@ class TestCrowdedKinks:
             as_part = self.given_up(0.0, bar=beside, larger=larger)
             assert as_part == own
 
+    def tried(self, *there: tuple[float, float, bool], here: float = 0.5) -> tuple[bool, int]:
+        """Whether it is given up, and after how many displaced points.
+
+        Its error, the size of its gradient, and whether kinks were met: at each of those, of which
+        the last one stands for all that follow.
+        """
+        parameters = [Parameter("a", np.array([3.0, -4.0])), Parameter("b", np.array([1e-9, 0.0]))]
+        problem = Problem(parameters, lambda: 0.0, lambda: [np.ones(2), np.ones(2)])
+        self.moved: list[list[np.ndarray]] = []
+
+        def measured(off: float, size: float, crowded: bool) -> list[Measured]:
+            blocks = []
+            for parameter in parameters:
+                numeric = size * np.array([1 - off, 1.0])
+                made = Measured(
+                    parameter, np.full(2, size), numeric, np.full(2, 1e-12 * size), np.zeros(2)
+                )
+                made.climbed[:], made.crowded = True, crowded
+                blocks.append(made)
+            return blocks
+
+        def measure(claims: list[np.ndarray]) -> list[Measured]:
+            self.moved.append([p.read() for p in parameters])
+            return measured(*there[min(len(self.moved), len(there)) - 1])
+
+        blocks, saved = measured(here, 1.0, True), Saved(parameters)
+        give_up_where_kinks_crowd(blocks, [1], problem, problem, saved, measure, merge({}), 3)
+        return blocks[1].undecided, len(self.moved)
+
+    def test_further_points_are_tried_where_one_says_nothing(self) -> None:
+        right, wrong = (0.0, 1.0, False), (0.3, 1.0, False)
+        for mute in ((0.3, 1.0, True), (0.3, 0.09, False)):
+            assert self.tried(mute, right) == (True, 2)
+            assert self.tried(mute, mute, right) == (True, 3)
+            assert self.tried(mute, wrong) == (False, 2)
+        assert self.tried((0.3, 1.0, True)) == (False, 3)
+        assert self.tried((0.3, 0.11, False), right) == (False, 1)
+
+    def test_there_all_parameters_are_moved_equally_far(self) -> None:
+        self.tried((0.3, 1.0, True))
+        size = np.sqrt(12.5)
+        for (a, b), own in zip(self.moved, (True, False, False), strict=True):
+            assert np.all(np.abs(a - [3.0, -4.0]) < 4e-3 * size)
+            off = float(np.max(np.abs(b - [1e-9, 0.0])))
+            assert off < 4e-12 if own else 1e-5 * size < off < 4e-3 * size
+        assert not np.array_equal(self.moved[1][0], self.moved[2][0])
+
     def test_stands_where_the_claim_itself_changes_at_the_point(self) -> None:
         assert self.given_up(0.0, change=0.04) == [True, False]
         assert self.given_up(0.0, change=0.06) == [False, False]
