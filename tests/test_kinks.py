@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 
 from pytest_gradcheck import Result, check
-from pytest_gradcheck.core.displaced import (
-    Nearby,
-    _stays,
-    displace,
-    give_up_where_kinks_crowd,
-    move_by_rounding,
-)
+from pytest_gradcheck.core.displaced import _stays, displace, give_up_where_kinks_crowd
 from pytest_gradcheck.core.measured import Measured
+from pytest_gradcheck.core.nearby import Nearby, move_by_rounding
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.problem import Problem, Saved
 from pytest_gradcheck.settings import merge

@@ -14,12 +14,12 @@ from pytest_gradcheck.core import rungs
 from pytest_gradcheck.core.climbing import Climbing
 from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.directions import Bound
-from pytest_gradcheck.core.displaced import Nearby
 from pytest_gradcheck.core.goals import Goals
 from pytest_gradcheck.core.ladder import SIGMAS, Estimate, Ladder
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.measure import Measurement
 from pytest_gradcheck.core.measured import Measured
+from pytest_gradcheck.core.nearby import Nearby
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.problem import Problem
 from pytest_gradcheck.core.rungs import climb

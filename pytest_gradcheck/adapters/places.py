@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.ladder import SIGMAS
-from ..core.low_precision import wavering
 from ..core.problem import Problem
 from ..core.result import Entry, Finding
+from ..core.wavering import wavering
 from ..settings import Settings
 from .blocks import after
 from .joined import Part, joined, on_copies

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..settings import Settings
-from .displaced import Nearby, give_up_where_kinks_crowd
+from .displaced import give_up_where_kinks_crowd
 from .evaluators import strategy
 from .judge import is_settled, is_wrong
 from .low_precision import in_float64
 from .measure import Measurement
 from .measured import Measured
+from .nearby import Nearby
 from .noise import POINTS
 from .parameters import Array, Parameter
 from .point import Point

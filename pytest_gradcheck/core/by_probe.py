@@ -9,10 +9,11 @@ from dataclasses import replace
 from ..errors import SubjectError
 from ..settings import Settings
 from .cancelled import is_cancelled
-from .displaced import DISPLACEMENTS, Nearby, displace
+from .displaced import DISPLACEMENTS, displace
 from .evaluators import workers
 from .judge import interval_of
 from .low_precision import in_float64
+from .nearby import Nearby
 from .parameters import Array
 from .point import Point
 from .probed import Probed

@@ -10,11 +10,11 @@ import numpy as np
 
 from .climb import Climb
 from .derivative import Derivative
-from .displaced import Nearby
 from .goals import Goals
 from .line import Axis
 from .loss import Loss
 from .measured import Measured, scale_of
+from .nearby import Nearby
 from .parameters import Array
 
 TRIED = 8

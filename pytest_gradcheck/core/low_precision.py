@@ -8,7 +8,7 @@ be had, in how the claim wavers when the parameters move by a last digit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,20 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..settings import Settings
-from .displaced import move_by_rounding
 from .ladder import SIGMAS
 from .line import Line, uphill
 from .loss import Loss
 from .measured import COMMON, OWN
 from .parameters import Array, Parameter
 from .point import Point, fits, rewound
-from .problem import Problem, Saved
+from .problem import Problem
 from .state import State
+from .wavering import apart, beside, wavering
 
 SINGLE = 2.0**-23
 """Distance of neighbouring numbers of single precision, relative."""
-DRAWS = 4
-"""How often the parameters are moved by a rounding: once may happen to change nothing."""
 
 
 def in_float64(
@@ -78,62 +76,10 @@ def _as_it_wavers(problem: Problem, point: Point) -> Point:
         return point
     rounding = point.rounding
     allowed = [0.0 if point.may_be_zero(i) else math.inf for i in range(len(rounding))]
-    for claims in _beside(problem.parameters, point.claim, point.claims, SINGLE):
+    for claims in beside(problem.parameters, point.claim, point.claims, SINGLE):
         explained = _explaining(point, claims, allowed)
         rounding = list(map(max, rounding, explained))
     return point if rounding == point.rounding else replace(point, rounding=rounding)
-
-
-def wavering(
-    parameters: Sequence[Parameter],
-    claim: Callable[[], Sequence[NDArray[Any]]],
-    claims: Sequence[NDArray[Any]],
-    least: float = 0.0,
-) -> list[float]:
-    """By how much claims change when the parameters move by a last digit: the norm, for each.
-
-    Parameters
-    ----------
-    parameters : sequence of Parameter
-    claim : callable
-        ``claim()`` are the claims where the parameters stand by then.
-    claims : sequence of ndarray
-        Those where they stand now.
-    least : float
-        Relative spacing of the digit, where it is coarser than that of the parameters.
-    """
-    return furthest(claims, _beside(parameters, claim, claims, least))
-
-
-def furthest(
-    claims: Sequence[NDArray[Any]], others: Iterable[Sequence[NDArray[Any]]]
-) -> list[float]:
-    """How far the furthest of several other claims is off each, in norm."""
-    found = [0.0] * len(claims)
-    for other in others:
-        found = list(map(max, found, _apart(claims, other)))
-    return found
-
-
-def _beside(
-    parameters: Sequence[Parameter],
-    claim: Callable[[], Sequence[NDArray[Any]]],
-    claims: Sequence[NDArray[Any]],
-    least: float,
-) -> Iterator[Sequence[NDArray[Any]]]:
-    """Claims where the parameters are moved by a rounding; none where they differ by themselves."""
-    saved = Saved(parameters)
-    try:
-        draws = DRAWS if all(map(np.array_equal, claim(), claims)) else 0
-        for seed in range(draws):
-            move_by_rounding(parameters, seed, least)
-            others = claim()
-            saved.restore()
-            yield others
-    except Exception:  # a gradient may refuse a second call, or what lies beyond an edge
-        pass
-    finally:
-        saved.restore()
 
 
 def _follows(parameter: Parameter, loss: Loss, base: float, claim: Array) -> bool:
@@ -175,20 +121,12 @@ def _also_seen(problem: Problem, point: Point, state: State, *, most: float) -> 
     finally:
         now.restore()
     allowed = [most * float(np.linalg.norm(claim)) for claim in point.claims]
-    if any(off > bound for off, bound in zip(_apart(point.claims, wider), allowed, strict=True)):
+    if any(off > bound for off, bound in zip(apart(point.claims, wider), allowed, strict=True)):
         wavers = wavering(problem.parameters, point.claim, point.claims)
         for i, off in enumerate(wavers):
             if not point.may_be_zero(i):  # what may be is another matter
                 allowed[i] = max(allowed[i], SIGMAS * off)
     return _explaining(point, wider, allowed)
-
-
-def _apart(claims: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> list[float]:
-    """How far other claims are off, in norm."""
-    return [
-        float(np.linalg.norm(claim.astype(np.float64) - other))
-        for claim, other in zip(claims, others, strict=True)
-    ]
 
 
 def _explaining(
@@ -199,9 +137,9 @@ def _explaining(
     As far as they are off by no more than is allowed.
     """
     found = []
-    apart = _apart(point.claims, others)
+    norms = apart(point.claims, others)
     for claim, other, rounding, norm, most in zip(
-        point.claims, others, point.rounding, apart, allowed, strict=True
+        point.claims, others, point.rounding, norms, allowed, strict=True
     ):
         size = float(np.linalg.norm(claim))
         typical = size / math.sqrt(max(claim.size, 1))

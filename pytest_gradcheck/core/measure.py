@@ -20,13 +20,13 @@ from .cancelled import is_cancelled
 from .climb import points_for
 from .climbing import CLEAR, TRIED, Climbing
 from .directions import Directions
-from .displaced import Nearby
 from .exhaustive import central_quotients
 from .goals import SETTLED, ZERO, Goals
 from .ladder import ROUNDING, SIGMAS
 from .line import Line
 from .loss import Loss
 from .measured import COMMON, OWN, Measured, norm_bound, rms, scale_of
+from .nearby import Nearby
 from .noise import measure_noise
 from .parameters import Array, Parameter
 from .rungs import DECIDED

@@ -143,10 +143,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ),
     },
     "core.displaced": {
-        (
-            "bound = max(settings.warn * there.scale, claimed * there.scale / (here.scale or 2.0)"
-            " / 2)"
-        ): "where claim and measurement are zero, so is what the claim is off",
+        "bound = claimed / 2 * min(1.0, there.scale / (here.scale or 2.0))": (
+            "where claim and measurement are zero, so is what the claim is off"
+        ),
         "rng = np.random.default_rng([seed, 0])": "any displacement will do",
     },
     "core.by_probe": {
@@ -343,9 +342,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "while len(candidates) > CANDIDATES and len(part.readings) <= MOST_ROWS:": "the same",
         "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
     },
-    "core.low_precision": {
-        "least: float = -1.0,": "no spacing is negative",
-    },
     "core.measure": {
         "unit=self.goals.whole or 2.0,": "where all claims are zero, any unit will do",
         "drowned = self.blocks[i].claimed.size >= FEW and self._bound([i])": (
@@ -472,6 +468,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
             'return f"; did you mean {close[ -1]!r}?" if close else f"; the settings are'
             " {', '.join(NAMES)}\""
         ): "of one the first is the last",
+    },
+    "core.wavering": {
+        "least: float = -1.0,": "no spacing is negative",
     },
     "core.weights": {
         "for _ in range( 59):": "a bracket has long been halved to two neighbouring floats",

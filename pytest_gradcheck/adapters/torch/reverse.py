@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.low_precision import DRAWS, furthest
 from ...core.parameters import Parameter
 from ...core.problem import Problem
 from ...core.result import Entry, Finding
 from ...core.state import State
+from ...core.wavering import DRAWS, furthest
 from ...settings import Settings
 from ..blocks import after
 from ..outputs import wrong_output
