@@ -442,3 +442,37 @@ def test_no_more_is_measured_than_is_allowed(limit: int, status: str) -> None:
     assert result.evaluations <= limit + 700  # what had begun is finished
     assert result.status == status
     assert all("max_evaluations" in finding.message for finding in result.findings)
+
+
+class TestSmallUnits:
+    """Metres where atoms are meant: `eps` is far longer than what the loss varies on."""
+
+    @staticmethod
+    def check(scale: float, factor: float = 1.0, size: int = 100, **settings: Any) -> Result:
+        rng = np.random.default_rng(3)
+        a, x = rng.normal(size=size), scale * rng.normal(size=size)
+        return check(
+            loss=lambda x: float(np.sum(a * np.cos(x / scale))),
+            grads=lambda x: -factor * a * np.sin(x / scale) / scale,
+            params=x,
+            mode="exhaustive",
+            **settings,
+        )
+
+    @pytest.mark.parametrize("scale", [1e-10, 1e-7, 1e-5])
+    def test_cost_a_second_step_of_every_entry(self, scale: float) -> None:
+        result = self.check(scale)
+        assert result.status == "pass" and result.uncertainty < 1e-8
+        assert result.evaluations < 5 * 100 + 8 * 200  # eight ladders, and two evaluations twice
+        wrong = self.check(scale, 1.01)
+        assert abs(wrong.relative_error - 0.01 / 2.01) <= max(wrong.uncertainty, 1e-6)
+        assert wrong.status == "fail" and wrong.evaluations < 6 * 100 + 8 * 200
+
+    def test_are_no_matter_where_eps_is_theirs(self) -> None:
+        own = self.check(1e-10, eps=1e-17)
+        assert own.status == "pass" and own.evaluations < 2.2 * 100 + 30
+        for factor in (1.0, 1.01):  # a step that is borne out is not taken again
+            assert self.check(1e-3, factor).evaluations < 4 * 100
+
+    def test_of_a_few_entries_all_climb(self) -> None:
+        assert self.check(1e-10, size=5).status == "pass"

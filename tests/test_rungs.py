@@ -382,8 +382,8 @@ class TestMeasurement:
         made = Measurement(problem.parameters, counted, claims, nearby, base=counted(), **given)
         if noise is not None:
             made.noise = made.ladders.noise = noise
-            made.blocks = [made._first_step(parameter, claims[0], given["rounding"][0])]
-            made._first_bars = made._first_bars[1:]
+            block, bars = made._first_step(parameter, claims[0], given["rounding"][0], made.eps)
+            made.blocks, made._first_bars = [block], [bars]
         return made
 
     def first(self, loss: Any, claim: Any, theta: Any, **options: Any) -> Measured:
@@ -601,9 +601,10 @@ class TestMeasurement:
         def __init__(self, bar: float) -> None:
             self.bar, self.order = bar, []
 
-        def measure(self, block: Measured, i: int, j: int) -> None:
+        def measure(self, block: Measured, i: int, j: int) -> Derivative:
             block.climbed[j], block.uncertainty[j] = True, self.bar
             self.order.append(j)
+            return Derivative.unknown()
 
     def climbed(self, bars: Any, bar: float, goal: float, **options: Any) -> list[int]:
         size = len(bars)

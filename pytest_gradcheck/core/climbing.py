@@ -60,7 +60,7 @@ class Climbing:
     each_noise: bool
     kinked: bool = field(default=False, init=False)
 
-    def measure(self, block: Measured, i: int, j: int) -> None:
+    def measure(self, block: Measured, i: int, j: int) -> Derivative:
         """Measure entry j of block i, and note it."""
         climb = self.start(block, i, j, block.numeric[j])
         found = climb.measure()
@@ -76,6 +76,7 @@ class Climbing:
                 told = math.isfinite(across.uncertainty) and not across.contradicts(climb.claim)
                 found = across if told else found
         self.note(block, i, j, climb, found)
+        return found
 
     def start(self, block: Measured, i: int, j: int, measured: float) -> Climb:
         """The foot of a ladder for an entry that is about as large as `measured`."""

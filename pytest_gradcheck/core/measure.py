@@ -1,7 +1,8 @@
 """From cheap to dear: one step for every entry, random lines for all, a ladder for the rest.
 
 1. Every entry by central differences at ``eps``.  Entries whose claim lies inside the error bar of
-   that step are settled.
+   that step are settled.  Where ladders show it to be far too long for small parameters, once more
+   at ``eps`` times their scale.
 2. The others climb the ladder of steps (`differences`).  Where many contradict their claims and the
    ladder bears out the first step of all that are tried, it is trusted in the rest.
 3. A few random directions, measured on the same ladder, bound the norm of whatever is wrong in
@@ -37,6 +38,9 @@ FEW = 3
 """Size of a block up to which its entries climb rather than random directions are asked."""
 SHARPER = (1.0, 0.5)
 """Norms of error bars aimed at where noise is averaged entry by entry, as parts of `warn`."""
+SHORT = 0.1
+"""A first step at `eps` times the scale of small parameters is tried where it is below this part of
+all steps that ladders came to rest on."""
 SOME = 32
 """Entries that climb before it is asked whether it is worth while."""
 KINK = 1e-3
@@ -107,11 +111,11 @@ class Measurement:
             self.origin,
             self._is_rounded_elsewhere(claims),
         )
-        self._first_bars: list[Array] = []
-        self.blocks = [
-            self._first_step(p, g, u)
+        first = [
+            self._first_step(p, g, u, eps)
             for p, g, u in zip(self.parameters, claims, rounding, strict=True)
         ]
+        self.blocks, self._first_bars = [block for block, _ in first], [bars for _, bars in first]
 
     @property
     def kinked(self) -> bool:
@@ -152,10 +156,19 @@ class Measurement:
         first, bars, left = block.numeric.copy(), self._first_bars[i], block.unsettled()
         worst, rest = left[: TRIED // 2], left[TRIED // 2 :]
         tried = [*worst, *self.rng.permutation(rest)[: TRIED // 2]]
-        self._climb_entries(i, tried)
-        off, known = np.abs(first - block.numeric)[tried], block.uncertainty[tried]
-        right = np.isfinite(bars[tried]) & (off <= bars[tried] + known)
-        if not (np.any(block.kinks[tried]) or block.jumps) and np.all(right):
+        steps = self._climb_entries(i, tried)
+        known = block.uncertainty[tried]
+
+        def is_borne_out() -> bool:
+            off = np.abs(first - block.numeric)[tried]
+            right = np.isfinite(bars[tried]) & (off <= bars[tried] + known)
+            return not (np.any(block.kinks[tried]) or block.jumps) and bool(np.all(right))
+
+        shorter = self.eps * scale_of(self.origin[i])
+        too_long = shorter < SHORT * min(steps, default=0.0) and not is_borne_out()
+        if too_long and len(rest) > TRIED:
+            first, bars = self._step_again(i, shorter)
+        if is_borne_out():
             # ladders bear it out as far as the sharpest of them knows: those far off stop early
             level = 0.0 if np.any(known <= bars[tried]) else float(np.min(known, initial=np.inf))
             rest = block.unsettled()
@@ -163,10 +176,21 @@ class Measurement:
             block.trust(rest[clear & np.isfinite(bars[rest])], np.maximum(bars, level))
         self._climb_entries(i, block.unsettled())
 
-    def _climb_entries(self, i: int, entries: Iterable[int]) -> None:
-        for j in entries:
-            if self._affordable:
-                self.ladders.measure(self.blocks[i], i, int(j))
+    def _step_again(self, i: int, eps: float) -> tuple[Array, Array]:
+        """Step 1 of block i once more: the differences, and their error bars."""
+        block = self.blocks[i]
+        again, bars = self._first_step(block.parameter, block.claimed, self.rounding[i], eps)
+        left = block.unsettled()
+        block.numeric[left], block.uncertainty[left] = again.numeric[left], again.uncertainty[left]
+        return again.numeric, bars
+
+    def _climb_entries(self, i: int, entries: Iterable[int]) -> list[float]:
+        """The shortest steps of what was found of each."""
+        return [
+            self.ladders.measure(self.blocks[i], i, int(j)).step
+            for j in entries
+            if self._affordable
+        ]
 
     @property
     def _left(self) -> float:
@@ -203,9 +227,11 @@ class Measurement:
         rounded = ROUNDING * float(np.nan_to_num(np.linalg.norm(np.concatenate(moved))))
         return ELSEWHERE * ROUNDING * abs(self.base) < self.noise < ELSEWHERE * rounded
 
-    def _first_step(self, parameter: Parameter, claim: Array, rounding: float) -> Measured:
-        """Step 1: entries that are not settled get an infinite error bar."""
-        q = central_quotients(parameter, self.loss, self.eps)
+    def _first_step(
+        self, parameter: Parameter, claim: Array, rounding: float, eps: float
+    ) -> tuple[Measured, Array]:
+        """Step 1: entries that are not settled get an infinite error bar; and that of the step."""
+        q = central_quotients(parameter, self.loss, eps)
         numeric, typical = q.values, rms(claim)
         negligible = self.goals.is_negligible(claim)
         claim_rounding = rounding * (OWN * np.abs(claim) + COMMON * typical)
@@ -220,7 +246,7 @@ class Measurement:
             straight = np.abs(jump) <= 2 * noise + KINK * (np.abs(claim) + typical)
             agree &= straight
             bar = noise + SETTLED * self.tol * np.maximum(np.abs(numeric), typical)
-        self._first_bars.append(np.where(straight & (not negligible), bar, np.inf))
+        bar = np.where(straight & (not negligible), bar, np.inf)
         uncertainty = np.where(agree, noise + error, np.inf)
         block = Measured(
             parameter,
@@ -234,7 +260,7 @@ class Measurement:
         if self._is_cancelled(block, rounding):
             block.cancel()
             block.uncertainty = noise + error
-        return block
+        return block, bar
 
     def _is_cancelled(self, block: Measured, rounding: float) -> bool:
         return is_cancelled(
