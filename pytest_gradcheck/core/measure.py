@@ -36,7 +36,7 @@ BUDGET, BUDGET_PER_ENTRY = 50_000, 20
 """Evaluations after which no further entry climbs, where `max_evaluations` does not say."""
 FEW = 3
 """Size of a block up to which its entries climb rather than random directions are asked."""
-SHARPER = (1.0, 0.5)
+SHARPER = (1.0, 0.5, 0.25)
 """Norms of error bars aimed at where noise is averaged entry by entry, as parts of `warn`."""
 SHORT = 0.1
 """A first step at `eps` times the scale of small parameters is tried where it is below this part of
