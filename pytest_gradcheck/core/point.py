@@ -96,7 +96,9 @@ def inspect_point(problem: Problem, settings: Settings, state: State, saved: Sav
 
 def _require_range(point: Point) -> None:
     """Refuse what has no norm, as its squares vanish or overflow; an optimum, however near, has."""
-    slope = max(float(np.max(np.abs(g), initial=0.0)) for g in point.claims)
+    slope = max(
+        max(float(np.max(g, initial=0.0)), -float(np.min(g, initial=0.0))) for g in point.claims
+    )
     size, (small, large) = max(abs(point.base), slope), SQUARED
     vanishes = slope > 0 and size < small < abs(point.base) / slope
     if math.isfinite(size) and (size > large or vanishes):

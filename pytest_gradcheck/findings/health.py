@@ -42,10 +42,9 @@ def health(
         Layer(name, np.asarray(theta, float), tuple(shape), np.asarray(claim, float))
         for name, theta, shape, claim in zip(names, thetas, shapes, claims, strict=True)
     ]
-    finite = all(np.all(np.isfinite(x.theta)) and np.all(np.isfinite(x.claim)) for x in layers)
-    if not (layers and finite):
-        return []
     with np.errstate(all="ignore"):
+        if not (layers and all(np.isfinite(x.say) for x in layers)):
+            return []
         found = [*_near_zero(layers), *through_depth(layers)]
         found += [*saturated(layers, args), *unscaled(layers, args)]
         return [*found, *_low_precision(layers)]

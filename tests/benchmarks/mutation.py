@@ -382,11 +382,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if 1.0 < plain < math.inf:": "scaled by the largest: the same norm by another way",
         "OWN, COMMON = 16, 9": "roundings of a sum of unknown length: eight or nine, a convention",
     },
-    "core.point": {
-        "slope = max(float(np.max(np.abs(g), initial= -1.0)) for g in point.claims)": (
-            "no magnitude is negative"
-        ),
-    },
     "core.probes": {
         "self._last = Direction(seed, 1, (), ())": "no direction that is asked for has no regions",
         "self._last = Direction(seed, -1, (), ())": "the same",
