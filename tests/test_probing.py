@@ -65,7 +65,7 @@ def made(
         seed=5,
     )
     prober.weight = prober.belief.weight = steps.prober.weight
-    steps.prober = prober
+    steps.prober = steps.how_wrong.prober = prober
     prober.loss.evaluations = 0
     return steps, prober
 
@@ -356,7 +356,7 @@ class TestWrongThroughout:
     def test_four_slopes_unless_it_is_one_of_many(self, blocks: int, measured: bool) -> None:
         steps, prober, found = self.of(blocks)
         wrong = found.throughout[0]
-        steps._measure_whole(wrong, found)
+        steps.how_wrong.measure(wrong, found)
         assert prober.loss.evaluations == (4 if measured else 0)
         slopes = steps.blocks[0].slopes
         assert isinstance(slopes, Slopes)
@@ -373,18 +373,18 @@ class TestWrongThroughout:
     def test_of_one_found_in_two_rounds_they_are_measured_in_any_case(self) -> None:
         steps, prober, found = self.of(9)
         found.throughout.append(throughout(prober.whole[0], [1.0] * 3))
-        steps._measure_whole(found.throughout[-1], found)
+        steps.how_wrong.measure(found.throughout[-1], found)
         assert prober.loss.evaluations == 4
 
     def test_nothing_is_measured_of_a_part_or_beyond_what_may_be_spent(self) -> None:
         steps, prober, found = self.of()
         row = throughout(prober.whole[0].narrowed(0, 0, 1), [1.0] * 3)
-        steps._measure_whole(row, found)
-        steps.limit = prober.loss.evaluations = 3
-        steps._measure_whole(found.throughout[0], found)
+        steps.how_wrong.measure(row, found)
+        steps.how_wrong.limit = prober.loss.evaluations = 3
+        steps.how_wrong.measure(found.throughout[0], found)
         assert steps.blocks[0].slopes is None and not prober.read_
-        steps.limit = 4
-        steps._measure_whole(found.throughout[0], found)
+        steps.how_wrong.limit = 4
+        steps.how_wrong.measure(found.throughout[0], found)
         assert len(prober.read_) == 4
 
     @pytest.mark.parametrize("limit", [TOL, FAIL])
@@ -409,13 +409,13 @@ class TestWrongThroughout:
         found.throughout[0] = wrong
         least = math.sqrt(3) * error / greatest_length(3, SURE) / 2
         assert (least < 2 * limit and typical >= 1) == decisive
-        steps._measure_whole(wrong, found)
+        steps.how_wrong.measure(wrong, found)
         assert len(prober.read_) == (12 if decisive else 0)
 
     def test_further_slopes_are_added_to_the_first(self) -> None:
         steps, prober, _ = self.of()
-        steps._note_slopes(prober.whole[0], [7, 8], np.array([1.0, 2.0]), np.array([0.1, 0.2]))
-        steps._note_slopes(prober.whole[0], [9], np.array([3.0]), np.array([0.3]))
+        steps.how_wrong._note(prober.whole[0], [7, 8], np.array([1.0, 2.0]), np.array([0.1, 0.2]))
+        steps.how_wrong._note(prober.whole[0], [9], np.array([3.0]), np.array([0.3]))
         slopes = steps.blocks[0].slopes
         assert slopes is not None
         assert (slopes.rows, slopes.values.tolist()) == ((7, 8, 9), [1.0, 2.0, 3.0])
@@ -425,16 +425,16 @@ class TestWrongThroughout:
         steps, prober, _ = self.of()
         prober.belief.rounding = [1e-2]
         wrong = throughout(prober.whole[0], [1.0, -2.0, 0.5])
-        assert steps._apart(wrong).errors.tolist() == [1.0, -2.0, 0.5]
-        steps._note_slopes(prober.whole[0], [91, 7], np.array([5.0, 3.0]), np.array([0.5, 0.2]))
-        apart = steps._apart(wrong)
+        assert steps.how_wrong.apart(wrong).errors.tolist() == [1.0, -2.0, 0.5]
+        steps.how_wrong._note(prober.whole[0], [91, 7], np.array([5.0, 3.0]), np.array([0.5, 0.2]))
+        apart = steps.how_wrong.apart(wrong)
         slope = UNIT * prober.weight[0] * float(2.0 * draw(5, 7, 0, 6).astype(float).sum())
         assert apart.errors == pytest.approx([1.0, -2.0, 0.5, slope - 3.0])
         rounding = prober.belief.rounding_bar(prober.whole)
         assert apart.bars == pytest.approx([0.1, 0.1, 0.1, 0.2 + rounding]) and rounding > 0
         assert apart.noise.tolist() == [0.0] * 4 and apart.regions == prober.whole
         row = throughout(prober.whole[0].narrowed(0, 0, 1), [1.0, -2.0, 0.5])
-        assert len(steps._apart(row).errors) == 3  # slopes are of the whole
+        assert len(steps.how_wrong.apart(row).errors) == 3  # slopes are of the whole
 
 
 class TestRecords:
@@ -491,7 +491,7 @@ class TestRecords:
         row = throughout(prober.whole[0].narrowed(0, 0, 1), [3.0, -2.0, 1.0], bar=0.1)
         certificate = self.certificate(prober.whole, [0.05, 0.05, 0.05, 0.05])
         steps._record(prober.whole, certificate, Found(throughout=[row]))
-        (block,), apart = steps.blocks, steps._apart(row)
+        (block,), apart = steps.blocks, steps.how_wrong.apart(row)
         assert apart.least(SURE) > 0
         assert block.least == pytest.approx(apart.least(SURE) * 13)
         rest = certificate.typical * 13

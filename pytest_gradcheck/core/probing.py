@@ -16,13 +16,14 @@ import numpy as np
 
 from .belief import Belief
 from .certificate import Certificate
+from .how_wrong import HowWrong
 from .locate import ROWS, Search
-from .located import Found, Throughout
+from .located import Found
 from .loss import Loss
 from .measured import NEGLIGIBLE
 from .parameters import Array, Parameter
 from .part import Part
-from .probed import Probed, Slopes
+from .probed import Probed
 from .probes import Prober, Reading
 from .region import Region
 from .result import Finding
@@ -44,14 +45,9 @@ APART = 1e-3
 is far above the noise as well: in common probes the others' steps would be bound by theirs."""
 ROUNDS = 6
 """Searches, each followed by fresh probes, before what is left is reported as not located."""
-SLOPES, DECISIVE = 4, 12
-"""Slopes of a parameter that is wrong throughout: one fixes a constant, three are left.  And those
-that follow where the error is about `tol` or `fail`, and proved to be less."""
 JUMPY = 3
 """Probes, of those whose longer steps had another slope, along which jumps of the loss are looked
 for; and along one that contradicts, whatever its steps."""
-MANY = 8
-"""Parameters wrong throughout from which on the readings that found them have to do for slopes."""
 SEARCH, LITTLE = 2_000, 100
 """Evaluations that a search may take where `max_evaluations` does not say: for errors that matter,
 and for those below `tol`."""
@@ -99,7 +95,7 @@ class Probing:
         seed: int,
         workers: Spread | None = None,
     ) -> None:
-        self.confidence, self.tol, self.warn, self.fail = confidence, tol, warn, fail
+        self.confidence, self.tol, self.warn = confidence, tol, warn
         self.limit = math.inf if limit is None else limit
         self.kinked, self.sharpest = False, 0.0
         self.unlocated: list[tuple[frozenset[str], float]] = []
@@ -131,6 +127,16 @@ class Probing:
         self.probes = probes_for(confidence)
         self.enough = NOISY * warn * 2 / spread(MOST * self.probes, confidence)
         self._rows, self.jitter = itertools.count(), jitter
+        self.how_wrong = HowWrong(
+            self.prober,
+            self.blocks,
+            self._rows,
+            target=self.target,
+            tol=tol,
+            fail=fail,
+            confidence=confidence,
+            limit=self.limit,
+        )
         self._measure_noise([Region.whole(i, p.shape) for i, p in enumerate(parameters) if p.size])
 
     def run(self) -> list[Probed]:
@@ -186,7 +192,7 @@ class Probing:
         if not (certificate.clean or self.kinked) and self.prober.loss.evaluations < self.limit:
             certificate = self._probe(group, search.found, enough=math.inf, patient=True)
         for wrong in search.found.throughout:
-            self._measure_whole(wrong, search.found)
+            self.how_wrong.measure(wrong, search.found)
         self._record(group, certificate, search.found)
 
     def _jumps(self, group: tuple[Region, ...], certificate: Certificate) -> bool:
@@ -259,53 +265,6 @@ class Probing:
         counts = range(made, MOST * self.probes)
         return next((c for c in counts if bound(c) <= NOISY * self.warn), MOST * self.probes)
 
-    def _measure_whole(self, wrong: Throughout, found: Found) -> None:
-        """Slopes along which causes can be told apart, where a whole parameter is wrong.
-
-        More of them where the verdict hangs on how many there are; where it is one of many, the
-        readings that found it have to do.
-        """
-        if not wrong.region.is_whole or self.prober.loss.evaluations >= self.limit:
-            return
-        same = [part for part in found.throughout if part.region.block == wrong.region.block]
-        if found.dense_blocks <= MANY or len(same) > 1:
-            self._add_slopes(wrong.region, SLOPES)
-        else:
-            self._note_slopes(wrong.region, wrong.readings.rows, wrong.slopes, wrong.readings.bars)
-        apart = self._apart(wrong)
-        least, typical = apart.least(self.confidence) / 2, apart.typical / 2
-        if any(least < 2 * limit and limit <= typical for limit in (self.tol, self.fail)):
-            self._add_slopes(wrong.region, DECISIVE)
-
-    def _add_slopes(self, region: Region, count: int) -> None:
-        rows = list(itertools.islice(self._rows, count))
-        found = [self.prober.read((region,), row, target=self.target) for row in rows]
-        values = np.array([reading.value for reading in found])
-        self._note_slopes(region, rows, values, np.array([reading.bar for reading in found]))
-
-    def _note_slopes(self, region: Region, rows: Sequence[int], values: Array, bars: Array) -> None:
-        block = self.blocks[region.block]
-        if block.slopes is None:
-            seed, weight = self.prober.seed, self.prober.weight[region.block]
-            block.slopes = Slopes(seed, tuple(rows), region.block, weight, values, bars)
-        else:
-            block.slopes = block.slopes.extended(tuple(rows), values, bars)
-
-    def _apart(self, wrong: Throughout) -> Certificate:
-        """What is proved of the error in a region that is wrong throughout.
-
-        By the readings that found it, and by the slopes that were measured of it since.
-        """
-        errors, bars = wrong.readings.errors, wrong.readings.bars
-        block, region = self.blocks[wrong.region.block], (wrong.region,)
-        if wrong.region.is_whole and block.slopes is not None:
-            new = [row not in wrong.readings.rows for row in block.slopes.rows]
-            more = block.slopes.of(block.corrected) - block.slopes.values
-            errors = np.concatenate([errors, more[new]])
-            rounding = self.prober.belief.rounding_bar(region)
-            bars = np.concatenate([bars, block.slopes.bars[new] + rounding])
-        return Certificate(region, {}, errors, bars, np.zeros(errors.size))
-
     def _unprobed(self, group: tuple[Region, ...]) -> Finding:
         names = tuple(self.blocks[region.block].parameter.name for region in group)
         return Finding(
@@ -333,7 +292,7 @@ class Probing:
             self.blocks[region.block].dense.append(region)
         for wrong in found.throughout:
             block = self.blocks[wrong.region.block]
-            apart = self._apart(wrong)
+            apart = self.how_wrong.apart(wrong)
             typical = apart.typical / block.weight
             block.least = math.hypot(block.least, apart.least(self.confidence) / block.weight)
             block.error = math.hypot(block.error, typical)

@@ -320,6 +320,14 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "differences of both signs are not all zero"
         ),
     },
+    "core.how_wrong": {
+        "if any(least < 2 * limit and limit < typical for limit in (self.tol, self.fail)):": (
+            "no float is at that very bound"
+        ),
+        "if any(least <= 2 * limit and limit <= typical for limit in (self.tol, self.fail)):": (
+            "likewise"
+        ),
+    },
     "core.judge": {
         "entry = _entry(block, max(wrong, key=lambda single: single.error), -1.0)": (
             "its share is not told"
@@ -408,12 +416,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ("if certificate.clean and self.warn <= relative_error < self.warn / PATIENT:"): "likewise",
         ("if certificate.clean and self.warn < relative_error <= self.warn / PATIENT:"): "likewise",
         "rows += itertools.islice(self._rows, wanted + len(rows))": "more rows than are used",
-        "if any(least < 2 * limit and limit < typical for limit in (self.tol, self.fail)):": (
-            "no float is at that very bound"
-        ),
-        "if any(least <= 2 * limit and limit <= typical for limit in (self.tol, self.fail)):": (
-            "likewise"
-        ),
         "if groups and (reach >= ample or reach > APART * self.prober.reach(groups[-1][0])):": (
             "no float is at that very bound"
         ),
