@@ -696,20 +696,35 @@ class TestClimb:
 
 
 class TestPointsFor:
+    @staticmethod
+    def of(bars: list[float], goal: float, most: float, had: int = 64) -> dict[int, int]:
+        return dict(points_for(np.array(bars), np.full(len(bars), had), goal, most))
+
+    def test_are_twice_what_takes_the_bar_down_as_noise_goes(self) -> None:
+        assert self.of([4.0], 1.0, 1e9) == {0: 2 * 64 * 16}
+        assert self.of([4.0], 1.0, 1e9, had=128) == {0: 2 * 128 * 16}
+        assert self.of([4.0, 2.0], 1.0, 1e9) == {0: 4 * 64 * 16, 1: 4 * 64 * 4}
+
     def test_are_no_more_than_a_fit_can_have(self) -> None:
-        # twice 64 points for each, times what the bar is above the goal, squared
-        assert points_for(np.array([8.0]), 1.0, 1e9) == [(0, 8192)]
-        assert points_for(np.array([8.001]), 1.0, 1e9) == []
-        assert points_for(np.array([8.0]), 1.0, 16384) == [(0, 8192)]
-        assert points_for(np.array([8.0]), 1.0, 16383) == []
+        assert self.of([10.0], 1.0, 1e9) == {0: 8192}
+        assert self.of([11.3], 1.0, 1e9) == {0: 8191}  # of 8172 that are needed
+        assert self.of([11.4], 1.0, 1e9) == {}
+
+    def test_are_no_more_than_what_is_left_allows(self) -> None:
+        searched = 2 * (8 * 16 + 3 * 64)
+        assert self.of([4.0], 1.0, searched + 2 * 2000) == {0: 2000}
+        assert self.of([4.0], 1.0, searched + 2 * 1024) == {0: 1024}
+        assert self.of([4.0], 1.0, searched + 2 * 1023) == {}
 
     def test_are_for_those_without_which_half_of_the_goal_is_kept(self) -> None:
-        assert points_for(np.array([0.5]), 1.0, 1e9) == []
-        assert points_for(np.array([0.51]), 1.0, 1e9) == [(0, math.ceil(128 * 0.51**2))]
-        assert points_for(np.array([0.3, 2.0, 0.4]), 1.0, 1e9) == [(1, 512)]  # the rest is 0.5
-        found = dict(points_for(np.array([0.31, 2.0, 0.4]), 1.0, 1e9))
-        assert found == {1: 1024, 2: math.ceil(256 * 0.16)}
-        assert points_for(np.zeros(3), 1.0, 1e9) == []
+        assert self.of([0.5], 1.0, 1e9) == {}
+        assert self.of([0.8], 1.0, 1e9) == {0: math.floor(128 * 0.8**2)}
+        assert self.of([0.3, 2.0, 0.4], 1.0, 1e9) == {1: 512}  # the rest is 0.5
+        assert self.of([0.0, 0.0], 1.0, 1e9) == {}
+
+    def test_are_more_than_it_had(self) -> None:
+        assert self.of([0.51], 1.0, 1e9) == {}
+        assert self.of([0.31, 2.0, 0.4], 1.0, 1e9) == {1: 1024}  # the last would have 40
 
 
 class TestDirections:

@@ -97,7 +97,8 @@ class Directions:
             Evaluations that may be spent on averaging noise.
         """
         bound = self._bound(blocks, origin, FIRST, MANY)
-        few = sum(block.claimed.size for block in blocks) <= THEN // 2  # whose entries cost less
+        size = sum(block.claimed.size for block in blocks)
+        few = size <= THEN // 2  # whose entries cost less
         if bound is None or few or not bound.noisy or bound.norm / 2 <= NOISY * self.warn:
             return bound
         if most < 2 * THEN * MANY:
@@ -106,7 +107,9 @@ class Directions:
         if bound.norm / 2 <= self.warn or bound.contradicts or not bound.noisy:
             return bound
         points = MANY * min(bound.norm / 2 / (AIM * self.warn), MOST) ** 2
-        if not points <= MOST or 2 * THEN * points > most:  # NaN: of noise nothing is known
+        if (
+            size <= THEN or not points <= MOST or 2 * THEN * points > most
+        ):  # NaN: of noise nothing is known
             return bound
         return self._sharper(bound, self._bound(blocks, origin, THEN, math.ceil(points)))
 
