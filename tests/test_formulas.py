@@ -889,7 +889,10 @@ class TestDirections:
             (None, 1e9, math.ceil(64 * (4 / 2 / 0.7) ** 2)),
         ):
             answers = [noisy(4.0 if second is None else 9.0), second]
-            seen, found = self.asked(monkeypatch, *answers, *([last] if count else []), most=most)
+            for size in (16, 17):  # entries of fewer are better off with so many points
+                then = [last] if count and size == 17 else []
+                seen, found = self.asked(monkeypatch, *answers, *then, size=size, most=most)
+                assert len(seen) == 2 + len(then)
             assert seen[:2] == [(3, 64), (16, 64)]
             assert seen[2:] == ([(16, count)] if count else [])
             assert found is not None

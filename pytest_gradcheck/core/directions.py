@@ -107,9 +107,8 @@ class Directions:
         if bound.norm / 2 <= self.warn or bound.contradicts or not bound.noisy:
             return bound
         points = MANY * min(bound.norm / 2 / (AIM * self.warn), MOST) ** 2
-        if (
-            size <= THEN or not points <= MOST or 2 * THEN * points > most
-        ):  # NaN: of noise nothing is known
+        affordable = points <= MOST and 2 * THEN * points <= most  # NaN: noise is not known
+        if size <= THEN or not affordable:  # so many points are better spent on entries
             return bound
         return self._sharper(bound, self._bound(blocks, origin, THEN, math.ceil(points)))
 

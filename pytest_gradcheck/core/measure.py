@@ -316,8 +316,10 @@ class Measurement:
                 return
 
     def _bars_wanted(self, block: Measured, bars: Array) -> float:
-        """Norm of the error bars by which the error keeps below `warn`, as far as noise does not
-        explain what was measured of it."""
+        """Norm of the error bars that keeps the error of the climbed entries below `warn`.
+
+        Beyond what noise explains of the error that was measured.
+        """
         error = np.where(block.climbed, block.claimed - block.numeric, 0.0)
         beyond = float(np.sum(error**2 - (bars / 2) ** 2))
         allowed = self.warn * block.scale
