@@ -11,7 +11,7 @@ from .derivative import Derivative
 from .differences import MANY, SEARCHED, agrees_at, derivative
 from .exhaustive import steps
 from .fit import Window
-from .jumps import longest_inside, slopes_belie_secants
+from .jumps import is_between_jumps, longest_inside, slopes_belie_secants
 from .ladder import FINEST, SIGMAS, Ladder
 from .line import Axis
 from .noise import measure_noise
@@ -21,6 +21,8 @@ SHORT = 1e-3
 """What is measured must still hold at this fraction of a parameter's own size."""
 SHORTER = 0.1
 """Steps between jumps, beside the first step of a ladder."""
+FAR = 10.0
+"""Multiple of error bars from which on a first step is certainly off what shorter ones say."""
 ACROSS = 0.1
 """Half width of the window in which a loss that jumps is measured, relative to its parameter."""
 NEAR = 1e-9
@@ -100,6 +102,16 @@ class Climb:
         A random direction moves every parameter, and each is rounded on the way.
         """
         return measure_noise(lambda t: self.axis(t * self.own), self.base)
+
+    def is_between_jumps(self, found: Derivative) -> bool:
+        """Whether what was found is the slope between two jumps, which secants do not have."""
+        step = found.step if found.fit is None else found.fit.longest
+        if found.kink or not step > 0:
+            return False
+        off, scale = FAR * found.uncertainty, max(self.own, self.scale)
+        return is_between_jumps(
+            self.axis, self.base, slope=found.value, off=off, scale=scale, step=step
+        )
 
     def jumps(self, found: Derivative) -> bool:
         """Whether a contradiction comes from jumps of the loss that short steps do not see."""

@@ -67,14 +67,8 @@ class Climbing:
         if climb.target > CLEAR * self._target(block, j, found.value):  # at a step far too long
             climb = self.start(block, i, j, found.value)
             found = climb.measure()
-        if self._may_jump(block, found, climb.claim):
-            if climb.jumps(found):
-                block.jumps += 1
-                found = climb.across_jumps()
-            elif block.jumps:  # too small beside them, perhaps, for secants to tell
-                across = climb.across_jumps()
-                told = math.isfinite(across.uncertainty) and not across.contradicts(climb.claim)
-                found = across if told else found
+        if block.jumps > 0 or np.sum(block.climbed) < TRIED:  # where the first few do not, none do
+            found = self._across_jumps(block, climb, found)
         self.note(block, i, j, climb, found)
         return found
 
@@ -116,6 +110,14 @@ class Climbing:
         return max(target, own) if math.isfinite(own) else target
 
     @staticmethod
-    def _may_jump(block: Measured, found: Derivative, claim: float) -> bool:
-        """Whether to look for jumps: the claim contradicts, and of the first few some were seen."""
-        return found.contradicts(claim) and (block.jumps > 0 or np.sum(block.climbed) < TRIED)
+    def _across_jumps(block: Measured, climb: Climb, found: Derivative) -> Derivative:
+        """What was found, or the slope across jumps where it is one between them."""
+        contradicts = found.contradicts(climb.claim)
+        if climb.is_between_jumps(found) or (contradicts and climb.jumps(found)):
+            block.jumps += 1
+            return climb.across_jumps()
+        if contradicts and block.jumps:  # too small beside them, perhaps, for secants to tell
+            across = climb.across_jumps()
+            if math.isfinite(across.uncertainty) and not across.contradicts(climb.claim):
+                return across
+        return found

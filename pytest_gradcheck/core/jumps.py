@@ -18,10 +18,12 @@ SECANTS = (1e-2, 1e-3)
 """Half lengths of the secants, relative to the scale of the parameter."""
 PLACES = (0.37, -0.71, 0.9, -0.23, 0.59)
 """Where slopes are taken along the way, relative to the shorter secant."""
+WAY = (0.236, 0.382, 0.472, 0.562, 0.618, 0.708, 0.854, 0.91)
+"""The same for a closer look, to both sides."""
 CLOSE = 0.25
 """How near, relative to the difference in question, counts as the same slope: a secant over a few
 jumps is not exact."""
-ALIKE, MOSTLY = 0.1, 0.7
+ALIKE, MOSTLY = 0.1, 0.6
 """How near slopes along the way are to that at the point, beside the difference to the secants; and
 the part of them that must be: a short step may itself straddle a jump."""
 SHORTER, UNITS = 16, 64
@@ -67,21 +69,27 @@ def is_between_jumps(
         A step at which `slope` was measured.
     """
     longer, h = (part * scale for part in SECANTS)
-    ahead, behind = (at(h) - base) / h, (at(-h) - base) / -h
+    ahead, behind = (at(h) - base) / h, (base - at(-h)) / h
     secant = (ahead + behind) / 2
     difference = abs(secant - slope)
     if not difference > CLOSE * off:
         return False
-    if any(abs(side - secant) > difference / 2 for side in (ahead, behind)):
-        return False  # a kink
-    if not abs((at(longer) - at(-longer)) / (2 * longer) - secant) <= CLOSE * difference:
+    far_ahead, far_behind = (at(longer) - base) / longer, (base - at(-longer)) / longer
+    if not abs((far_ahead + far_behind) / 2 - secant) <= CLOSE * difference:
         return False
-    places = [side * place * h for place in PLACES for side in (1, -1)]
+    # of the slopes on both sides, what a bend explains grows with the step; the rest is a kink
+    bend = ((far_ahead - far_behind) - (ahead - behind)) / (longer - h) * h
+    if abs(ahead - behind - bend) > difference:
+        return False
     step = min(step, FINE * h)  # the shorter, the fewer jumps it straddles; but above rounding
     step = min(step, max(step / SHORTER, UNITS * 2.0**-53 * abs(base) / (ALIKE * difference)))
-    local = [_slope(at, t, step) for t in places]
-    alike = sum(abs(value - slope) <= ALIKE * difference for value in local)
-    return alike >= MOSTLY * len(places)
+    # less the trend of most of them: between its jumps the loss may bend in a way of its own
+    ahead_on, behind_on = (
+        np.array([_slope(at, side * t * h, step) - slope for t in WAY]) for side in (1, -1)
+    )
+    trend = np.array(WAY) * np.median((ahead_on - behind_on) / (2 * np.array(WAY)))
+    left = np.concatenate([ahead_on - trend, behind_on + trend])
+    return bool(np.mean(np.abs(left) <= ALIKE * difference) >= MOSTLY)
 
 
 def slopes_belie_secants(

@@ -19,7 +19,7 @@ from .derivative import Derivative
 from .descent import descend
 from .differences import agrees_at, confirmed, verdict
 from .direction import Direction
-from .jumps import CLOSE, is_between_jumps
+from .jumps import is_between_jumps
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .line import Axis, shortest
 from .loss import Loss
@@ -35,6 +35,9 @@ FIRST_STEP = 1e-3
 extrapolations certify a smooth loss, long enough that its rounding does not matter yet."""
 MIXED = 1e-3
 """Size of the entries that make up a gradient, beside that of all, from which steps are theirs."""
+FURTHER, FAR = 16, 10.0
+"""Steps so much longer than those a slope rests on have another one, where that is so many error
+bars away."""
 CLEAN = 1e-13
 """Noise of a loss in float64, relative to it: differences of that agree by no chance."""
 
@@ -322,6 +325,9 @@ def _size_that_matters(theta: Array, gradient: Array) -> float:
 
 
 def _strays(ladder: Ladder, found: Derivative) -> bool:
-    """Whether the longest step had another slope than what was found at ones far shorter."""
-    longest = max(ladder.rungs.values(), key=lambda rung: rung.step, default=None)
-    return longest is not None and abs(longest.central - found.value) > CLOSE * abs(found.value)
+    """Whether steps far longer agree with each other on another slope than what was found."""
+    return any(
+        abs(longer.value - found.value) > FAR * (longer.truncation + found.uncertainty)
+        for longer in ladder.estimates()
+        if longer.finest >= FURTHER * found.step
+    )

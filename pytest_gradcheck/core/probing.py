@@ -98,6 +98,7 @@ class Probing:
         self.confidence, self.tol, self.warn = confidence, tol, warn
         self.limit = math.inf if limit is None else limit
         self.kinked, self.sharpest = False, 0.0
+        self.stray: list[tuple[int, Reading]] = []
         self.unlocated: list[tuple[frozenset[str], float]] = []
         self.findings: list[Finding] = []
         norms = [norm if math.isfinite(norm := float(np.linalg.norm(g))) else 0.0 for g in claims]
@@ -170,7 +171,7 @@ class Probing:
 
     def _examine(self, group: tuple[Region, ...]) -> None:
         self.prober.loss.progress("random directions through all parameters")
-        self.sharpest = 0.0
+        self.sharpest, self.stray = 0.0, []
         search = Search(self.prober, target=self.target, rows=self._rows, rng=self.rng)
         certificate = self._certify(group, search.found)
         if not certificate.clean and self.prober.look_closer(group):
@@ -200,8 +201,7 @@ class Probing:
         off = np.abs(certificate.errors) > certificate.bars
         pairs = zip(certificate.readings.items(), off, strict=True)
         odd = [(row, reading) for (row, reading), contradicts in pairs if contradicts]
-        stray = [(row, reading) for row, reading in certificate.readings.items() if reading.strays]
-        for row, reading in [*stray[:JUMPY], *odd[:1]]:
+        for row, reading in [*self.stray[:JUMPY], *odd[:1]]:
             if self.prober.jumps(group, row, reading):
                 return self.prober.take_jumps_for_noise(group, row)
         return False
@@ -230,6 +230,7 @@ class Probing:
             reading = self.prober.read(group, row, target=target, enough=enough, skip=found.skip)
             self.kinked |= reading.kink
             readings[row] = reading
+            self.stray += [(row, reading)] if reading.strays else []
             errors.append(self.prober.expected(group, row, found.skip) - reading.value)
             self.sharpest = min(self.sharpest or math.inf, reading.bar)
             typical = float(np.median([r.bar for r in readings.values()]))
