@@ -271,6 +271,27 @@ class TestFitted:
         assert points(1.0) == 2 * 16
         assert points(0.0) >= 2 * (16 + 100)
 
+    @pytest.mark.parametrize(
+        ("edge", "points", "longest"), [(0.4, 64, 0.125), (0.4, 1000, 0.25), (0.15, 1000, 0.125)]
+    )
+    def test_many_points_are_spent_in_the_best_of_finer_windows(
+        self, edge: float, points: int, longest: float
+    ) -> None:
+        rng = np.random.default_rng(0)
+
+        def f(h: float) -> float:  # smooth up to an edge, between windows of 2 / 4^k or within one
+            beyond = 10 * max(abs(h) - edge, 0.0) ** 0.5
+            return h + math.copysign(beyond, h) + 1e-6 * float(rng.standard_normal())
+
+        found = fitted(ladder_of(f, noise=1e-6, scale=1.0), Derivative.unknown(), 0.0, points)
+        assert found.fit is not None and found.fit.longest == longest
+        assert abs(found.value - 1) <= found.uncertainty
+
+    def test_the_error_bar_foreseen_is_less_by_what_noise_explains(self) -> None:
+        fit = Window(lambda h: (h, h + h**3, h, -h - h**3), 1.0, 64, 1e-3, 1.0).best(4.0)
+        assert fit.foreseen(1.0) == fit.uncertainty > 0
+        assert fit.foreseen(4.0) == pytest.approx(fit.uncertainty - fit.random / 2)
+
 
 class TestConfirmation:
     @pytest.mark.parametrize("unit", [1.0, 2.0**28])  # the second stops at a step of 1

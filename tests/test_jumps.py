@@ -102,7 +102,7 @@ class TestDataInSinglePrecision:
     """
 
     @staticmethod
-    def of(features: int, classes: int, seed: int, lam: float) -> Any:
+    def of(features: int, classes: int, seed: int, lam: float, weight: float = 1.0) -> Any:
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(60, features)).astype(np.float32)
         Y = np.eye(classes, dtype=np.float32)[rng.integers(classes, size=60)]
@@ -113,10 +113,11 @@ class TestDataInSinglePrecision:
             return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
 
         def loss(W: np.ndarray) -> float:
-            return float(-np.mean((Y * logs(W)).sum(axis=1))) + lam / 2 * float(np.sum(W**2))
+            data = float(-np.mean((Y * logs(W)).sum(axis=1)))
+            return weight * data + lam / 2 * float(np.sum(W**2))
 
         def grad(W: np.ndarray) -> np.ndarray:
-            return (X.T @ ((np.exp(logs(W)) - Y) / 60)).astype(float) + lam * W
+            return weight * (X.T @ ((np.exp(logs(W)) - Y) / 60)).astype(float) + lam * W
 
         return loss, grad, rng.normal(size=(features, classes)) / np.sqrt(features)
 
@@ -147,11 +148,21 @@ class TestDataInSinglePrecision:
         assert result.status == "fail"
         assert abs(result.relative_error - expected) <= 0.1 * expected
 
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    @pytest.mark.parametrize(("lam", "weight"), [(0.1, 1.0), (1.0, 1e-2), (1.0, 1e-3)])
     @pytest.mark.parametrize("seed", range(3))
-    def test_penalty_without_the_data_is_wrong(self, seed: int) -> None:
-        loss, _, W = self.of(20, 3, seed, 0.1)
-        result = check(loss=loss, grads=lambda W: 0.1 * W, params=W, mode="probe", seed=seed)
-        assert result.status == "fail"
+    def test_penalty_without_the_data_is_wrong(
+        self, seed: int, lam: float, weight: float, mode: str
+    ) -> None:
+        loss, grad, W = self.of(20, 3, seed, lam, weight)
+        penalty, whole = lam * W, grad(W)
+        off = np.linalg.norm(whole - penalty) / (np.linalg.norm(whole) + np.linalg.norm(penalty))
+        result = check(loss=loss, grads=lambda W: lam * W, params=W, mode=mode, seed=seed)
+        assert result.status != "pass"
+        assert off / 2 < result.relative_error < 2 * off
+        right = check(loss=loss, grads=grad, params=W, mode=mode, seed=seed)
+        assert [block.status for block in right.blocks] == ["pass"]
+        assert {f.name for f in right.findings} <= {"coarse"}
 
 
 class TestBetweenJumps:
@@ -175,6 +186,12 @@ class TestBetweenJumps:
         assert self.of(self.stairs, unit=unit)
         assert self.of(lambda t: 3.0 + self.stairs(t), unit=unit)
 
+    @pytest.mark.parametrize("bend", [1.0, 1e3])
+    def test_is_seen_where_the_loss_bends(self, bend: float) -> None:
+        assert self.of(lambda t: self.stairs(t) + bend * t**2)  # between its jumps
+        step = 1e-6
+        assert self.of(lambda t: 0.5 * t + step * np.floor((t + bend * t**2) / step + 0.37))
+
     def test_matters_where_the_secants_are_off_by_a_quarter_of_what_matters(self) -> None:
         assert self.of(self.stairs, off=3.9) and not self.of(self.stairs, off=4.1)
 
@@ -183,6 +200,7 @@ class TestBetweenJumps:
         [
             lambda t: 0.5 * t,
             lambda t: 0.5 * t + 1e5 * t**3,
+            lambda t: 0.5 * t + 30 * t**2 + 1e5 * t**3,
             lambda t: 0.5 * t + np.maximum(t, 0),
             lambda t: 0.5 * t + np.maximum(t - 1e-5, 0) - np.minimum(t + 1e-5, 0),
             lambda t: 1.5 * t - np.sin(1e5 * t) / 1e5,
