@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,7 @@ class Searches:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.found, self.exhausted, self.limits = Found(), False, list[float]()
+        self.entries = SimpleNamespace()  # of nine, too many for each to be measured
         Searches.last = self
 
     def run(self, part: Any, *, limit: float) -> None:

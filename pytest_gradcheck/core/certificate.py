@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +36,10 @@ class Certificate:
     noise: Array
     doubt: float = 0.0
 
+    def of(self, region: Region) -> Certificate:
+        """What it proves of one of its regions by itself: the same, as probes move all of them."""
+        return self
+
     @property
     def clean(self) -> bool:
         return bool(np.all(np.abs(self.errors) <= self.bars + self.doubt))
@@ -58,3 +63,30 @@ class Certificate:
         """Lower bound on the same."""
         length = float(np.linalg.norm(np.maximum(np.abs(self.errors) - self.bars - self.doubt, 0)))
         return length / greatest_length(len(self.errors), confidence)
+
+
+@dataclass(frozen=True)
+class Complete(Certificate):
+    """The same of a few entries that were all measured by themselves: nothing is left to chance."""
+
+    def of(self, region: Region) -> Certificate:
+        before = itertools.takewhile(lambda other: other != region, self.regions)
+        start = sum(other.size for other in before)
+        own = slice(start, start + region.size)
+        return replace(
+            self,
+            regions=(region,),
+            errors=self.errors[own],
+            bars=self.bars[own],
+            noise=self.noise[own],
+        )
+
+    @property
+    def typical(self) -> float:
+        return float(np.linalg.norm(self.errors))
+
+    def most(self, confidence: float) -> float:
+        return float(np.linalg.norm(np.abs(self.errors) + self.bars))
+
+    def least(self, confidence: float) -> float:
+        return float(np.linalg.norm(np.maximum(np.abs(self.errors) - self.bars, 0)))

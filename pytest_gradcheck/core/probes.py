@@ -93,6 +93,8 @@ class Prober:
         Scale of the weights of each block.
     noise : float
         Standard deviation of one value of the loss, as far as it is known.
+    strayed : bool
+        Whether an entry measured by itself had another slope at steps far longer.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Prober:
         self.weight, self.seed = belief.weight, seed
         self.scale = [scale_of(theta) for theta in origin]
         self.first = self.first_alone = FIRST_STEP
+        self.strayed = False
 
     def direction(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> Direction:
         """One row of weights over `regions` but those in `skip`, every block at its own scale."""
@@ -186,10 +189,12 @@ class Prober:
         theta, scale = float(self.origin[block][i]), self.scale[block]
         axis, longest = Axis(self.loss, self.parameters[block], i, theta), max(abs(theta), scale)
         ladder = self._ladder(axis.sample, self.first_alone, longest, FINEST)
-        found = descend(ladder, target, math.inf, far=self.first_alone == FIRST_STEP)
+        far = self.first_alone == FIRST_STEP
+        found = descend(ladder, target, math.inf, far=far)
         found = self._confirmed(
             ladder, found, lambda: float(self.belief.gradient[block][i]), target
         )
+        self.strayed |= far and _strays(ladder, found)
         if 0 < abs(theta) < found.step and not agrees_at(ladder, FIRST_STEP * abs(theta), found):
             ladder = self._ladder(axis.sample, FIRST_STEP, abs(theta), FINEST)
             return descend(ladder, target, math.inf, far=True)

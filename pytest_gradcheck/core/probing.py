@@ -16,6 +16,7 @@ import numpy as np
 
 from .belief import Belief
 from .certificate import Certificate
+from .few_entries import measured_each, take_certain
 from .how_wrong import HowWrong
 from .locate import ROWS, Search
 from .located import Found
@@ -173,13 +174,18 @@ class Probing:
         self.prober.loss.progress("random directions through all parameters")
         self.sharpest, self.stray = 0.0, []
         search = Search(self.prober, target=self.target, rows=self._rows, rng=self.rng)
+        search.entries.limit = self.limit
+        each = measured_each(group, self.blocks, search.entries)
+        if each is not None and each.clean and each.most(self.confidence) / 2 <= self.warn:
+            self._record(group, each, search.found)
+            return
         certificate = self._certify(group, search.found)
         if not certificate.clean and self.prober.look_closer(group):
             self._measure_noise(group)
-            certificate = self._certify(group, search.found)
+            each, certificate = None, self._certify(group, search.found)
         if self._jumps(group, certificate):
             self.sharpest = 0.0
-            certificate = self._certify(group, search.found)
+            each, certificate = None, self._certify(group, search.found)
         budget = SEARCH if certificate.typical / 2 > self.tol else LITTLE
         limit = min(self.limit, self.prober.loss.evaluations + budget)
         for _ in range(ROUNDS):
@@ -194,7 +200,12 @@ class Probing:
             certificate = self._probe(group, search.found, enough=math.inf, patient=True)
         for wrong in search.found.throughout:
             self.how_wrong.measure(wrong, search.found)
-        self._record(group, certificate, search.found)
+        if self.kinked or not certificate.clean:
+            each = None
+        elif each is not None:
+            take_certain(group, self.blocks, search.entries)
+            each = measured_each(group, self.blocks, search.entries)
+        self._record(group, certificate, search.found, each)
 
     def _jumps(self, group: tuple[Region, ...], certificate: Certificate) -> bool:
         """Whether probes show slopes between jumps of the loss, which are taken for noise then."""
@@ -276,15 +287,21 @@ class Probing:
             ' its domain? Check it entry by entry with mode="exhaustive"',
         )
 
-    def _record(self, group: tuple[Region, ...], certificate: Certificate, found: Found) -> None:
-        """What was found and proved, block by block."""
-        most = certificate.most(self.confidence)
-        error = min(most, certificate.typical)
+    def _record(
+        self,
+        group: tuple[Region, ...],
+        certificate: Certificate,
+        found: Found,
+        each: Certificate | None = None,
+    ) -> None:
+        """What was found and proved, block by block; sharper where `each` entry was measured."""
         for region in group:
             block = self.blocks[region.block]
             block.corrected = self.prober.belief.gradient[region.block]
-            block.most = most / block.weight
-            block.error = error / block.weight
+            proved = [c.of(region) for c in (certificate, each) if c is not None]
+            sharpest = min(proved, key=lambda c: c.most(self.confidence))
+            block.most = sharpest.most(self.confidence) / block.weight
+            block.error = min(block.most, sharpest.typical / block.weight)
         for (i, j), measured in found.entries.items():
             self.blocks[i].entries[j] = measured
         for region in found.whole:
