@@ -200,11 +200,13 @@ class Probing:
             certificate = self._probe(group, search.found, enough=math.inf, patient=True)
         for wrong in search.found.throughout:
             self.how_wrong.measure(wrong, search.found)
-        if self.kinked or not certificate.clean:
+        if self.kinked or (certificate.clean and search.found.count):
             each = None
-        elif each is not None:
+        elif each is not None:  # and probes see nothing, or not where it is
             take_certain(group, self.blocks, search.entries)
             each = measured_each(group, self.blocks, search.entries)
+            if each is not None and each.clean and not certificate.clean:
+                certificate = each
         self._record(group, certificate, search.found, each)
 
     def _jumps(self, group: tuple[Region, ...], certificate: Certificate) -> bool:
