@@ -2,6 +2,7 @@
 
 1. As many probes as the confidence asks for, over all parameters at once.  Where they agree with
    the claim, their error bars bound the norm of its error: for the whole and for every block.
+   Few entries that are probed by themselves are each measured instead (`few_entries`).
 2. Where they do not, the wrong entries, rows and blocks are searched (`locate`).
 3. What remains of the claim once these are taken out is probed anew, with fresh weights.
 """
