@@ -116,8 +116,11 @@ class Climbing:
         if climb.is_between_jumps(found) or (contradicts and climb.jumps(found)):
             block.jumps += 1
             return climb.across_jumps()
-        if contradicts and block.jumps:  # too small beside them, perhaps, for secants to tell
+        if block.jumps and (contradicts or found.uncertainty > climb.enough):
+            # too small beside them, perhaps, for secants to tell; or one of them in its window
             across = climb.across_jumps()
-            if math.isfinite(across.uncertainty) and not across.contradicts(climb.claim):
-                return across
+            if contradicts:
+                borne_out = math.isfinite(across.uncertainty)
+                return across if borne_out and not across.contradicts(climb.claim) else found
+            return min(across, found, key=lambda one: one.uncertainty)
         return found
