@@ -22,7 +22,7 @@ SHORT = 1e-3
 SHORTER = 0.1
 """Steps between jumps, beside the first step of a ladder."""
 FAR = 10.0
-"""Multiple of error bars from which on a first step is certainly off what shorter ones say."""
+"""Error bars by which slopes must differ, where jumps of the loss are looked for."""
 ACROSS = 0.1
 """Half width of the window in which a loss that jumps is measured, relative to its parameter."""
 NEAR = 1e-9

@@ -139,14 +139,13 @@ class Measurement:
         at_once = [i for i in tested if not self.blocks[i].negligible]
         noisy = self._bound(at_once)
         for i in tested:
-            climbed = int(np.sum(self.blocks[i].climbed))
             if not math.isfinite(self.blocks[i].bound):
                 self.blocks[i].distrust()
-            self._climb_entries(i, self.blocks[i].unsettled())
+            climbed = self._climb_entries(i, self.blocks[i].unsettled())
             if self._known(i, self.warn if noisy else self.tol):
                 continue
-            if at_once == [i] and climbed == np.sum(self.blocks[i].climbed):
-                drowned = noisy  # nothing else was asked of the directions just now
+            if at_once == [i] and not climbed:  # of the same entries, just now
+                drowned = noisy
             else:
                 drowned = self.blocks[i].claimed.size > FEW and self._bound([i])
             self._climb_all(i, self.warn if drowned else self.tol)

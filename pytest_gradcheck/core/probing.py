@@ -187,6 +187,20 @@ class Probing:
         if self._jumps(group, certificate):
             self.sharpest = 0.0
             each, certificate = None, self._certify(group, search.found)
+        certificate = self._searched(group, search, certificate)
+        if self.kinked or (certificate.clean and search.found.count):
+            each = None
+        elif each is not None:  # and probes see nothing, or not where it is
+            take_certain(group, self.blocks, search.entries)
+            each = measured_each(group, self.blocks, search.entries)
+            if each is not None and each.clean and not certificate.clean:
+                certificate = each
+        self._record(group, certificate, search.found, each)
+
+    def _searched(
+        self, group: tuple[Region, ...], search: Search, certificate: Certificate
+    ) -> Certificate:
+        """What probes prove of what is left when all that could be found wrong is taken out."""
         budget = SEARCH if certificate.typical / 2 > self.tol else LITTLE
         limit = min(self.limit, self.prober.loss.evaluations + budget)
         for _ in range(ROUNDS):
@@ -201,14 +215,7 @@ class Probing:
             certificate = self._probe(group, search.found, enough=math.inf, patient=True)
         for wrong in search.found.throughout:
             self.how_wrong.measure(wrong, search.found)
-        if self.kinked or (certificate.clean and search.found.count):
-            each = None
-        elif each is not None:  # and probes see nothing, or not where it is
-            take_certain(group, self.blocks, search.entries)
-            each = measured_each(group, self.blocks, search.entries)
-            if each is not None and each.clean and not certificate.clean:
-                certificate = each
-        self._record(group, certificate, search.found, each)
+        return certificate
 
     def _jumps(self, group: tuple[Region, ...], certificate: Certificate) -> bool:
         """Whether probes show slopes between jumps of the loss, which are taken for noise then."""
