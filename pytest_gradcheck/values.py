@@ -96,6 +96,7 @@ ALLOWABLE = (
     "undecided",
     "unprobed",
     "kink",
+    "jumps",
     "tied",
     "padding",
     "nondeterministic",

@@ -27,6 +27,11 @@ def test_gradient_across_the_jumps_is_right_within_its_error_bar() -> None:
     result = check(loss=stepped, grads=lambda x: SLOPES, params=np.array([0.7, 2.9]))
     assert [block.status for block in result.blocks] == ["pass"]
     assert all(entry.error <= entry.uncertainty < 1e-3 for entry in result.worst)
+    assert [finding.name for finding in result.findings] == ["jumps"]
+    silent = check(
+        loss=stepped, grads=lambda x: SLOPES, params=np.array([0.7, 2.9]), allow=["jumps"]
+    )
+    assert silent.status == result.status == "pass"
 
 
 @pytest.mark.parametrize("wrong", [-SLOPES, 2 * SLOPES, np.array([-0.7, 0.0])])
@@ -128,7 +133,7 @@ class TestDataInSinglePrecision:
         loss, grad, W = self.of(20, 3, seed, lam)
         result = check(loss=loss, grads=grad, params=W, mode=mode, seed=seed)
         assert [block.status for block in result.blocks] == ["pass"]
-        assert {f.name for f in result.findings} <= {"coarse"}
+        assert {f.name for f in result.findings} <= {"coarse", "jumps"}
 
     @pytest.mark.parametrize("seed", range(3))
     def test_right_gradient_of_many_parameters(self, seed: int) -> None:
@@ -160,9 +165,12 @@ class TestDataInSinglePrecision:
         result = check(loss=loss, grads=lambda W: lam * W, params=W, mode=mode, seed=seed)
         assert result.status != "pass"
         assert off / 2 < result.relative_error < 2 * off
+        (jumps,) = [finding for finding in result.findings if finding.name == "jumps"]
+        assert jumps.where == ("params",) and jumps.evidence["jumps"] >= 1
+        assert "between two jumps it has another slope" in jumps.message
         right = check(loss=loss, grads=grad, params=W, mode=mode, seed=seed)
         assert [block.status for block in right.blocks] == ["pass"]
-        assert {f.name for f in right.findings} <= {"coarse"}
+        assert {f.name for f in right.findings} <= {"coarse", "jumps"}
 
 
 class TestBetweenJumps:

@@ -124,6 +124,8 @@ def point_findings(
             found.append(finding)
         if block.kinked.size:
             found.append(_kink(block))
+    jumpy = [block for block in blocks if block.jumps]
+    found += [_jumps(jumpy)] if jumpy else []
     return [*found, *([_coarse(coarse, ended)] if coarse else [])]
 
 
@@ -267,6 +269,19 @@ def _kink(block: Evidence) -> Finding:
         " there any value between the two one-sided derivatives is a valid subgradient. points=1"
         ' checks beside it, too; accept it with allow=["kink"]',
         {"count": int(kinks.size), "indices": listed},
+    )
+
+
+def _jumps(blocks: Sequence[Evidence]) -> Finding:
+    names = tuple(block.parameter.name for block in blocks)
+    return Finding(
+        "jumps",
+        names,
+        f"the loss jumps where {some(names)} {'is' if len(names) == 1 else 'are'} moved: between"
+        " two jumps it has another slope than over many, which is what was measured. Something in"
+        " it is rounded to fewer digits, or stopped at a tolerance. Compute it in float64, or more"
+        ' closely; accept it with allow=["jumps"]',
+        {"jumps": sum(block.jumps for block in blocks)},
     )
 
 

@@ -50,6 +50,7 @@ class Evidence(Protocol):
     claimed: Array
     negligible: bool
     undecided: bool
+    jumps: int
 
     @property
     def uniform(self) -> bool: ...

@@ -75,6 +75,8 @@ class Probed:
         Whether what is wrong in it was found and told as a whole.
     vanishes : bool
         Whether the claim is wrong, and zero is not.
+    jumps : int
+        Rows of weights along which the loss was seen to jump.
     """
 
     parameter: Parameter
@@ -91,6 +93,7 @@ class Probed:
     undecided: bool = False
     told: bool = False
     vanishes: bool = False
+    jumps: int = 0
     slopes: Slopes | None = None
     dense: list[Region] = field(default_factory=list)
 

@@ -185,6 +185,8 @@ class Probing:
             self._measure_noise(group)
             each, certificate = None, self._certify(group, search.found)
         if self._jumps(group, certificate):
+            for region in group:
+                self.blocks[region.block].jumps += 1
             self.sharpest = 0.0
             each, certificate = None, self._certify(group, search.found)
         certificate = self._searched(group, search, certificate)
