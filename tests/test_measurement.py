@@ -13,7 +13,7 @@ import pytest
 from pytest_gradcheck.core.climb import Climb, points_for
 from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.descent import _many_kinks, _next
-from pytest_gradcheck.core.differences import MANY, SEARCHED, agrees_at, derivative, verdict
+from pytest_gradcheck.core.differences import MANY, agrees_at, derivative, verdict
 from pytest_gradcheck.core.fit import Window
 from pytest_gradcheck.core.jumps import (
     NODES,
@@ -862,13 +862,13 @@ class TestClimb:
 @pytest.mark.parametrize("goal", [1.0, 2.0, 3.5])
 def test_noise_is_averaged_where_it_takes_the_error_bars_below_a_goal(goal: float) -> None:
     bars = np.random.default_rng(0).uniform(0.1, 1.0, 40)
-    had = np.full(40, MANY)
-    chosen = dict(points_for(bars, had, goal, 10**9))
-    left = [bar * math.sqrt(MANY / chosen.get(i, MANY)) for i, bar in enumerate(bars)]
-    assert goal / 2 < np.linalg.norm(left) <= 0.9 * goal < np.linalg.norm(bars)
-    assert all(points > MANY for points in chosen.values())
-    tight = dict(points_for(bars, had, goal, 40 * SEARCHED + sum(chosen.values())))
-    assert all(0 < points <= chosen[i] for i, points in tight.items())
-    assert not points_for(bars, had, goal, sum(chosen.values()) / 2)
-    assert not points_for(bars, had, 1e-3, 10**9)  # more than one fit can have
-    assert not points_for(np.full(3, math.inf), had[:3], goal, 10**9)
+    chosen = dict(points_for(bars, goal, 10**9))
+    rest = [bar for i, bar in enumerate(bars) if i not in chosen]
+    least = min(bars[i] for i in chosen)
+    assert np.linalg.norm(rest) <= goal / 2 < np.linalg.norm([*rest, least])
+    left = np.array([bars[i] * math.sqrt(MANY / points) for i, points in chosen.items()])
+    assert goal / 2 < np.linalg.norm(left) <= 0.8 * goal
+    spent = 2 * sum(chosen.values())
+    assert points_for(bars, goal, spent) and not points_for(bars, goal, spent - 100)
+    assert not points_for(bars, 1e-3, 10**9)  # more than one fit can have
+    assert not points_for(np.full(3, math.inf), goal, 10**9)

@@ -672,26 +672,22 @@ class TestMeasurement:
         return made
 
     def test_entries_that_keep_a_block_open_are_averaged(self) -> None:
-        room = 1.0 / (0.4 + 0.6 / math.sqrt(2))  # in 1e-3, of which both bars may use up a part
-
-        def points(had: int, bar: float) -> int:
-            return math.floor(2 * had * (bar / room) ** 2)
-
-        first = points(64, 4)
+        first, second = (math.ceil(128 * (4 / part) ** 2) for part in (1.0, 0.5))
         sharp = Derivative.smooth(3.002, 5e-4, 5e-4, 1e-7)
         made = self.sharpened(sharp)
         assert made.ladders.noted == [(0, 0, sharp)] and made.ladders.points == [first]
-        still = Derivative.smooth(3.0, 2e-3, 5e-4, 1e-7)  # sharper, and not sharp enough
+        still = Derivative.smooth(3.002, 0.0039, 5e-4, 1e-7)  # sharper, and not sharp enough
         made = self.sharpened(still)
-        assert made.ladders.points == [first, points(first, 2)] and len(made.ladders.noted) == 1
+        again = math.ceil(128 * (3.9 / 0.5) ** 2)
+        assert made.ladders.points == [first, again] and len(made.ladders.noted) == 1
         for none in (
             Derivative.smooth(3.002, 0.004, 5e-4, 1e-7),  # no sharper than before
             Derivative.smooth(3.0046, 5e-4, 5e-4, 1e-7),  # another value than before
             Derivative.smooth(2.9954, 5e-4, 5e-4, 1e-7),
             Derivative(3.0, 5e-4, 5e-4, 2.9, 3.1),  # a kink
         ):
-            made = self.sharpened(none)  # 22 times as many would be more than a fit can have
-            assert not made.ladders.noted and made.ladders.points == [first]
+            made = self.sharpened(none)
+            assert not made.ladders.noted and made.ladders.points == [first, second]
         assert self.sharpened(Derivative.smooth(3.0044, 5e-4, 5e-4, 1e-7)).ladders.noted
 
     def test_across_jumps_where_there_are_some(self) -> None:
@@ -703,7 +699,7 @@ class TestMeasurement:
     def test_directions_bound_what_did_not_climb(self, climbed: int, asked: int) -> None:
         sharp = Derivative.smooth(3.0, 5e-4, 5e-4, 1e-7)
         assert len(self.sharpened(sharp, climbed=climbed).directions.asked) == asked
-        wide = Derivative.smooth(3.0, 0.002, 5e-4, 1e-7)
+        wide = Derivative.smooth(3.0, 0.004, 5e-4, 1e-7)
         assert len(self.sharpened(wide, climbed=climbed).directions.asked) == 2 * asked
 
     class Answers:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .derivative import Derivative
-from .differences import MANY, SEARCHED, agrees_at, derivative
+from .differences import MANY, agrees_at, derivative
 from .exhaustive import steps
 from .fit import Window
 from .jumps import is_between_jumps, longest_inside, slopes_belie_secants
@@ -30,8 +30,8 @@ NEAR = 1e-9
 point itself: kinks that merely lie near were met from there on."""
 MOST = 8192
 """Largest number of points of a fit for one entry."""
-MARGIN = 2.0
-"""Multiple of the points by which error bars would be small enough if they shrank as noise does."""
+MARGIN = 2
+"""Points beyond those that error bars of so many would need if they shrank as noise does."""
 
 
 @dataclass
@@ -144,23 +144,16 @@ class Climb:
         return found.within <= NEAR * max(self.own, self.scale)
 
 
-def points_for(bars: Array, points: Array, goal: float, most: float) -> list[tuple[int, int]]:
+def points_for(bars: Array, goal: float, most: float) -> list[tuple[int, int]]:
     """Entries that keep the norm of all error bars above `goal`, and the points each needs.
 
-    `points` are those from which the bars come, which shrink as noise does; a margin on top of what
-    that takes is as large as what is left allows.  None if a fit, or all of them within `most`
-    evaluations, cannot have that many.
+    None if a fit, or all of them within `most` evaluations, cannot have that many.
     """
     order = np.argsort(-bars, kind="stable")
     rest = np.sqrt(np.cumsum(bars[order][::-1] ** 2)[::-1])
     few = order[rest > goal / 2]  # without them the rest would do
-    if few.size == 0:
-        return []
-    left = most - few.size * SEARCHED
     with np.errstate(over="ignore", invalid="ignore"):
-        needed = points[few] * few.size * (bars[few] / goal) ** 2
-        margin = min(MARGIN, MOST / np.max(needed), left / 2 / np.sum(needed))
-    if not margin >= 1:
+        needed = MARGIN * MANY * few.size * (bars[few] / goal) ** 2
+    if not np.all(needed <= MOST) or 2 * np.sum(needed) > most:
         return []
-    then = np.floor(margin * needed).astype(int)
-    return [(int(j), int(n)) for j, n in zip(few, then, strict=True) if n > points[j]]
+    return [(int(j), math.ceil(points)) for j, points in zip(few, needed, strict=True)]

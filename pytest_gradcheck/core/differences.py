@@ -27,10 +27,6 @@ WINDOWS = 8
 """Largest number of windows tried."""
 FEW, MANY = 16, 64
 """Points of a least-squares fit: while its window is sought, and once it is found."""
-BESIDE = (2.0, 1.0, 0.5)
-"""Windows compared before many points are spent on one, as parts of the best of those tried."""
-SEARCHED = 2 * (WINDOWS * FEW + len(BESIDE) * MANY)
-"""Evaluations that it takes to find the window for more points, or so."""
 CERTAIN = 3.0
 """Error, in units of its error bar, that one test off the ladder confirms; a smaller one takes as
 many as there are."""
@@ -128,30 +124,7 @@ def fitted(ladder: Ladder, found: Derivative, enough: float, points: int = MANY)
             if found.sure <= enough:
                 return found
         longest /= RATIO
-    if not chosen:
-        return found
-    if points <= MANY:
-        return _fit(ladder, chosen, points, floor, found)
-    chosen = _best_window(ladder, chosen, points, floor)  # so many are worth a closer look
-    better = _fit(ladder, chosen, points, floor, found)
-    return _fit(ladder, chosen / 2, points, floor, found) if better is found else better
-
-
-def _best_window(ladder: Ladder, chosen: float, points: int, floor: float) -> float:
-    """Of a window and those a factor of two beside it, the best one for so many points."""
-    windows = [_window(ladder, chosen * part, MANY, floor) for part in BESIDE]
-    fits = [window.best(SIGMAS) for window in windows if window.usable]
-    best = min(
-        (fit for fit in fits if _agrees_with_rungs(fit, ladder)),
-        key=lambda fit: fit.foreseen(points / MANY),
-        default=None,
-    )
-    return chosen if best is None else best.longest
-
-
-def _window(ladder: Ladder, longest: float, points: int, floor: float) -> Window:
-    scale = ladder.longest / COARSEST
-    return Window(ladder.sample, longest, points, floor=floor, scale=scale)
+    return _fit(ladder, chosen, points, floor, found) if chosen else found
 
 
 def _fit(
@@ -161,7 +134,8 @@ def _fit(
 
     Or if a wider one contradicts it: there were kinks in that, smoothed over.
     """
-    window = _window(ladder, longest, points, floor)
+    scale = ladder.longest / COARSEST
+    window = Window(ladder.sample, longest, points, floor=floor, scale=scale)
     if not window.usable:
         return found
     fit = window.best(SIGMAS)

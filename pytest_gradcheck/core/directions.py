@@ -97,8 +97,7 @@ class Directions:
             Evaluations that may be spent on averaging noise.
         """
         bound = self._bound(blocks, origin, FIRST, MANY)
-        size = sum(block.claimed.size for block in blocks)
-        few = size <= THEN // 2  # whose entries cost less
+        few = sum(block.claimed.size for block in blocks) <= THEN // 2  # whose entries cost less
         if bound is None or few or not bound.noisy or bound.norm / 2 <= NOISY * self.warn:
             return bound
         if most < 2 * THEN * MANY:
@@ -107,8 +106,7 @@ class Directions:
         if bound.norm / 2 <= self.warn or bound.contradicts or not bound.noisy:
             return bound
         points = MANY * min(bound.norm / 2 / (AIM * self.warn), MOST) ** 2
-        affordable = points <= MOST and 2 * THEN * points <= most  # NaN: noise is not known
-        if size <= THEN or not affordable:  # so many points are better spent on entries
+        if not points <= MOST or 2 * THEN * points > most:  # NaN: of noise nothing is known
             return bound
         return self._sharper(bound, self._bound(blocks, origin, THEN, math.ceil(points)))
 

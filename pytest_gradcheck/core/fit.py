@@ -71,10 +71,6 @@ class Fit:
         """The part of `uncertainty` that noise explains."""
         return self.noise + min(self.truncation + abs(self.jump) / 2, self.chance)
 
-    def foreseen(self, times: float) -> float:
-        """The error bar to be expected of so many times as many points: noise averages out."""
-        return self.uncertainty - self.random * (1 - 1 / math.sqrt(times))
-
 
 class Window:
     """Values of f on both sides of the point, at Chebyshev nodes of (0, longest].

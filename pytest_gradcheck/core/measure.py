@@ -20,14 +20,13 @@ import numpy as np
 from .cancelled import is_cancelled
 from .climb import points_for
 from .climbing import CLEAR, TRIED, Climbing
-from .differences import MANY
 from .directions import Directions
 from .exhaustive import central_quotients
 from .goals import SETTLED, ZERO, Goals
 from .ladder import ROUNDING, SIGMAS
 from .line import Line
 from .loss import Loss
-from .measured import COMMON, OWN, Measured, norm_bound, rms, scale_of, share_of
+from .measured import COMMON, OWN, Measured, norm_bound, rms, scale_of
 from .nearby import Nearby
 from .noise import measure_noise
 from .parameters import Array, Parameter
@@ -37,9 +36,8 @@ BUDGET, BUDGET_PER_ENTRY = 50_000, 20
 """Evaluations after which no further entry climbs, where `max_evaluations` does not say."""
 FEW = 3
 """Size of a block up to which its entries climb rather than random directions are asked."""
-ROUNDS, NARROW = 8, 0.25
-"""How often noise is averaged entry by entry; and the least room for it that is aimed at, as a part
-of `warn`, where the error itself takes up the rest."""
+SHARPER = (1.0, 0.5, 0.25)
+"""Norms of error bars aimed at where noise is averaged entry by entry, as parts of `warn`."""
 SHORT = 0.1
 """A first step at `eps` times the scale of small parameters is tried where it is below this part of
 all steps that ladders came to rest on."""
@@ -144,10 +142,9 @@ class Measurement:
             climbed = self._climb_entries(i, self.blocks[i].unsettled())
             if self._known(i, self.warn if noisy else self.tol):
                 continue
-            if at_once == [i] and not climbed:  # of the same entries, just now
-                drowned = noisy
-            else:
-                drowned = self.blocks[i].claimed.size > FEW and self._bound([i])
+            asked = at_once == [i] and not climbed  # of the same entries, just now
+            some = self.blocks[i].claimed.size > FEW
+            drowned = some and (noisy if asked else self._bound([i]))
             self._climb_all(i, self.warn if drowned else self.tol)
             if not self._known(i, self.warn):
                 self._sharpen(i)
@@ -297,33 +294,20 @@ class Measurement:
     def _sharpen(self, i: int) -> None:
         """Average the noise of the few entries that leave block i open, if that will decide it."""
         block = self.blocks[i]
-        points = np.full(block.claimed.size, MANY)
-        for _ in range(ROUNDS):
+        for part in SHARPER:
             bars = np.where(block.climbed, block.uncertainty, 0.0)
-            sharpened = points_for(bars, points, self._bars_wanted(block, bars), self._left)
-            for j, count in sharpened:
+            sharpened = points_for(bars, part * self.warn * block.scale, self._left)
+            for j, points in sharpened:
                 climb = self.ladders.start(block, i, j, block.numeric[j])
-                found = climb.across_jumps(count) if block.jumps else climb.measure(count)
+                found = climb.across_jumps(points) if block.jumps else climb.measure(points)
                 allowed = found.uncertainty + block.uncertainty[j]
                 agrees = not found.kink and abs(found.value - block.numeric[j]) <= allowed
                 if agrees and found.uncertainty < block.uncertainty[j]:
                     self.ladders.note(block, i, j, climb, found)
-                points[j] = count
             if sharpened:
                 self._bound([i])
-            if self._known(i, self.warn) or not sharpened:
+            if self._known(i, self.warn):
                 return
-
-    def _bars_wanted(self, block: Measured, bars: Array) -> float:
-        """Norm of the error bars that keeps the error of the climbed entries below `warn`.
-
-        Beyond what noise explains of the error that was measured.
-        """
-        error = np.where(block.climbed, block.claimed - block.numeric, 0.0)
-        beyond = float(np.sum(error**2 - (bars / 2) ** 2))
-        allowed = self.warn * block.scale
-        left = allowed - math.sqrt(max(0.0, beyond))
-        return max(left, NARROW * allowed) / share_of(bars.size)
 
     def _bound(self, which: list[int]) -> bool:
         """Bound the error in the blocks `which` by random directions; whether noise limits it.

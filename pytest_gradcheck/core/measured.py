@@ -287,12 +287,8 @@ def norm_bound(error: Array, bar: Array) -> float:
     """
     if error.size == 0:
         return 0.0
-    return float(np.linalg.norm(error) + share_of(error.size) * np.linalg.norm(bar))
-
-
-def share_of(size: int) -> float:
-    """The part of the norm of so many error bars that all of them together may use up."""
-    return 0.4 + 0.6 / math.sqrt(size)
+    part = 0.4 + 0.6 / math.sqrt(error.size)
+    return float(np.linalg.norm(error) + part * np.linalg.norm(bar))
 
 
 def norm(values: Array) -> float:
