@@ -200,6 +200,11 @@ class TestBetweenJumps:
         step = 1e-6
         assert self.of(lambda t: 0.5 * t + step * np.floor((t + bend * t**2) / step + 0.37))
 
+    @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+    def test_is_not_told_where_the_loss_is_not_finite(self, value: float) -> None:
+        assert not self.of(lambda t: value if 1e-4 < abs(t) < 9.5e-4 else self.stairs(t))
+        assert not self.of(lambda t: value if abs(t) > 5e-4 else self.stairs(t))
+
     def test_matters_where_the_secants_are_off_by_a_quarter_of_what_matters(self) -> None:
         assert self.of(self.stairs, off=3.9) and not self.of(self.stairs, off=4.1)
 

@@ -87,9 +87,10 @@ def is_between_jumps(
     ahead_on, behind_on = (
         np.array([_slope(at, side * t * h, step) - slope for t in WAY]) for side in (1, -1)
     )
-    trend = np.array(WAY) * np.median((ahead_on - behind_on) / (2 * np.array(WAY)))
-    left = np.concatenate([ahead_on - trend, behind_on + trend])
-    return bool(np.mean(np.abs(left) <= ALIKE * difference) >= MOSTLY)
+    with np.errstate(invalid="ignore"):  # of infinite values nothing is said
+        trend = np.array(WAY) * np.median((ahead_on - behind_on) / (2 * np.array(WAY)))
+        left = np.abs(np.concatenate([ahead_on - trend, behind_on + trend]))
+    return bool(np.mean(left <= ALIKE * difference) >= MOSTLY)
 
 
 def slopes_belie_secants(
