@@ -212,8 +212,10 @@ def test_float32_is_inside() -> None:
             ideal = float(case.ideal({k: v.astype(float) for k, v in moved.items()}))
             typed = {k: v.astype(case.params[k].dtype) for k, v in moved.items()}
             gaps.append(abs(case.loss(typed) - ideal) / abs(ideal))
-        # a part that weighs a thousandth is a thousandth of the noise, far above that of float64
-        assert 1e-13 < max(gaps) < 1e-3, (case.name, gaps)
+        # a part that weighs a thousandth has a thousandth of the noise
+        partly = case.family in ("single-data", "single-part")
+        least = 1e-11 * (float(case.name.rsplit("-", 1)[1]) if partly else 1.0)
+        assert least < max(gaps) < 1e-3, (case.name, gaps)
 
 
 def test_mutants_are_wrong(case: Case) -> None:

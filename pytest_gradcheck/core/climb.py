@@ -11,7 +11,7 @@ from .derivative import Derivative
 from .differences import MANY, agrees_at, derivative
 from .exhaustive import steps
 from .fit import Window
-from .jumps import is_between_jumps, longest_inside, slopes_belie_secants
+from .jumps import FAR, is_between_jumps, longest_inside, slopes_belie_secants
 from .ladder import FINEST, SIGMAS, Ladder
 from .line import Axis
 from .noise import measure_noise
@@ -21,8 +21,6 @@ SHORT = 1e-3
 """What is measured must still hold at this fraction of a parameter's own size."""
 SHORTER = 0.1
 """Steps between jumps, beside the first step of a ladder."""
-FAR = 10.0
-"""Error bars by which slopes must differ, where jumps of the loss are looked for."""
 ACROSS = 0.1
 """Half width of the window in which a loss that jumps is measured, relative to its parameter."""
 NEAR = 1e-9

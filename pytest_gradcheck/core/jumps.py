@@ -14,6 +14,8 @@ import numpy as np
 
 from .ladder import RATIO
 
+FAR = 10.0
+"""Error bars by which slopes must differ, where jumps of the loss are looked for."""
 SECANTS = (1e-2, 1e-3)
 """Half lengths of the secants, relative to the scale of the parameter."""
 PLACES = (0.37, -0.71, 0.9, -0.23, 0.59)

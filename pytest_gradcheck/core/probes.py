@@ -19,7 +19,7 @@ from .derivative import Derivative
 from .descent import descend
 from .differences import agrees_at, confirmed, verdict
 from .direction import Direction
-from .jumps import is_between_jumps
+from .jumps import FAR, is_between_jumps
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .line import Axis, shortest
 from .loss import Loss
@@ -35,9 +35,8 @@ FIRST_STEP = 1e-3
 extrapolations certify a smooth loss, long enough that its rounding does not matter yet."""
 MIXED = 1e-3
 """Size of the entries that make up a gradient, beside that of all, from which steps are theirs."""
-FURTHER, FAR = 16, 10.0
-"""Steps so much longer than those a slope rests on have another one, where that is so many error
-bars away."""
+FURTHER = 16
+"""Steps so much longer than those a slope rests on are far longer."""
 CLEAN = 1e-13
 """Noise of a loss in float64, relative to it: differences of that agree by no chance."""
 
