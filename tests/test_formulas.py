@@ -22,7 +22,7 @@ from pytest_gradcheck.core.differences import (
 )
 from pytest_gradcheck.core.directions import Bound, Directions, _expected
 from pytest_gradcheck.core.fit import Fit, Window, _solve, _together
-from pytest_gradcheck.core.jumps import PLACES, _jumps_within, slopes_belie_secants
+from pytest_gradcheck.core.jumps import jumps_explain, slopes_across
 from pytest_gradcheck.core.ladder import (
     JUMP,
     ONE_SIDED,
@@ -365,10 +365,12 @@ class TestFit:
     def test_residuals_that_go_together_count_as_fewer(self) -> None:
         assert _together(np.zeros(5)) == 1
         assert _together(np.array([1.0, -1.0, 1.0])) == 1
-        correlation = 9 / 10  # of ten alike, nine pairs
-        assert _together(np.full(10, -2.0)) == pytest.approx(
-            math.sqrt((1 + correlation) / (1 - correlation))
-        )
+        # runs of four: of 399 pairs 300 go together, and a correlation that shows may be larger
+        runs = np.tile(np.repeat([1.0, -1.0], 4), 50)
+        correlation = (300 - 99) / 400 + 2 / 20
+        assert _together(runs) == pytest.approx(math.sqrt((1 + correlation) / (1 - correlation)))
+        pairs = np.tile(np.repeat([1.0, -1.0], 2), 100)  # one more than do not: that is chance
+        assert _together(pairs) == pytest.approx(math.sqrt((1 + 1 / 400) / (1 - 1 / 400)))
         assert _together(np.ones(1000)) == pytest.approx(math.sqrt(1.97 / 0.03))  # at most
 
     @pytest.mark.parametrize("floor", [1e-3, 1.0])
@@ -500,83 +502,87 @@ class TestNoise:
 
 
 class TestJumps:
-    @staticmethod
-    def belied(f: Callable[[float], float], **options: Any) -> bool:
-        given = {"slope": 0.0, "claim": 1.0, "scale": 1.0, "step": 1e-8, "broken": None} | options
-        return slopes_belie_secants(f, **given)
-
-    @pytest.mark.parametrize("scale", [1.0, 1e3])
-    @pytest.mark.parametrize(("step", "half"), [(1e-8, 1e-8), (1.0, 1e-5)])
-    def test_secants_are_a_hundredth_and_a_thousandth_of_the_scale(
-        self, scale: float, step: float, half: float
-    ) -> None:
-        seen: list[float] = []
-
-        def flat(t: float) -> float:  # flat at short steps, with slope 1 for long ones
-            seen.append(t / scale)
-            return t if abs(t) > 0.95e-3 * scale else 0.0
-
-        self.belied(flat, scale=scale, step=step * scale)
-        ends = sorted({abs(t) for t in seen if abs(t) > 0.95e-3})
-        assert ends == pytest.approx([1e-3, 1e-2])
-        rest = np.array(sorted({t for t in seen if 0 < abs(t) < 0.95e-3}))
-        assert rest[1::2] - rest[::2] == pytest.approx(2 * half)
-        middles = (rest[1::2] + rest[::2]) / 2
-        assert middles == pytest.approx(1e-3 * np.sort(PLACES), abs=1e-12)
-
-        assert sorted(np.sign(PLACES)) == [-1, -1, 1, 1, 1]  # to both sides, and between the ends
-        assert np.all((np.abs(PLACES) > 0.2) & (np.abs(PLACES) < 0.95))
+    """`jumps_explain`: longer steps lead towards the claim, by a jump that is high enough."""
 
     @staticmethod
-    def with_slopes(*slopes: float) -> Callable[[float], float]:
-        """Of slope 1 over long steps, and of those in the places where they are taken."""
+    def explained(f: Callable[[float], float], **options: Any) -> Derivative | None:
+        given = {"slope": 0.0, "claim": 1.0, "scale": 1.0, "reach": 1e-7, "noise": 0.0} | options
+        across = slopes_across(lambda h: (h, f(h), h, f(-h)), given["scale"], noise=0.0)
+        return jumps_explain(f, f(0.0), across=across, **given)
+
+    @staticmethod
+    def stairs(t: float, step: float = 1e-5, slope: float = 0.0) -> float:
+        return slope * t + step * math.floor(t / step + 0.37)
+
+    @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+    @pytest.mark.parametrize("step", [3e-7, 1e-5, 1e-3])
+    @pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+    def test_stairs_explain_what_secants_show(self, scale: float, step: float, unit: float) -> None:
+        def f(t: float) -> float:
+            return unit * scale * self.stairs(t / scale, step)
+
+        found = self.explained(f, scale=scale, reach=1e-7 * scale, claim=unit)
+        assert found is not None
+        assert abs(found.value - unit) <= found.uncertainty < 0.5 * unit
+        assert self.explained(f, scale=scale, reach=1e-7 * scale, claim=3 * unit) is None
+
+    @pytest.mark.parametrize("claim", [-1.0, 0.3, 3.0])
+    def test_secants_have_to_lead_to_about_the_claim(self, claim: float) -> None:
+        assert self.explained(self.stairs, claim=claim) is None
+
+    @pytest.mark.parametrize("frequency", [1.0, 30.0, 1e3, 1e4, 1e5, 1e6, 1e7])
+    @pytest.mark.parametrize("part", [1e-3, 0.5, 1.0])
+    def test_what_varies_fast_does_not(self, frequency: float, part: float) -> None:
+        def f(t: float) -> float:
+            return t + part * math.sin(frequency * t) / frequency
+
+        reach = 0.01 / frequency
+        assert self.explained(f, slope=1 + part, claim=1.0, reach=reach) is None
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_kinks_everywhere_do_not(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        places, bends = rng.uniform(-0.02, 0.02, 5000), rng.normal(size=5000)
+        h = np.min(np.abs(places)) / 4
 
         def f(t: float) -> float:
-            for place, slope in zip(PLACES, slopes, strict=False):
-                if abs(t - 1e-3 * place) < 1e-6:
-                    return slope * t
-            return t
+            return float(np.sum(bends * np.abs(t - places)))
 
-        return f
+        slope = (f(h) - f(-h)) / (2 * h)
+        for length in (1e-3, 1e-2):  # with a claim that secants do show
+            secant = (f(length) - f(-length)) / (2 * length)
+            assert self.explained(f, slope=slope, claim=secant, reach=h) is None
 
-    @pytest.mark.parametrize("sign", [1, -1])
-    def test_most_slopes_have_to_be_as_at_the_point_within_half_the_difference(
-        self, sign: int
-    ) -> None:
-        near, far = sign * 0.49, sign * 0.51 if sign < 0 else 0.51
-        assert self.belied(self.with_slopes(near, near, near))
-        assert self.belied(self.with_slopes(*[near] * 5))
-        assert not self.belied(self.with_slopes(near, near))
-        assert not self.belied(self.with_slopes(near, near, far))
-        assert not self.belied(self.with_slopes(*[far] * 5))
+    @pytest.mark.parametrize("width", [1e-5, 1e-4, 1e-3])
+    def test_a_smooth_rise_does_not(self, width: float) -> None:
+        def f(t: float) -> float:  # flat at the point, of slope 1 further off
+            return t - width * math.tanh(t / width)
 
-    def test_bounds_themselves_are_within(self) -> None:
-        def far(t: float, up: float, down: float) -> float:
-            return (up if t > 0 else down) * t if abs(t) > 0.95e-3 else 0.0
+        assert self.explained(f, reach=1e-3 * width) is None
 
-        # a secant of 3/4 is within a quarter of 1, one to one side of 1/2 within a half
-        assert self.belied(lambda t: far(t, 0.75, 0.75)) and self.belied(lambda t: far(t, 0.5, 1.0))
-        assert not self.belied(lambda t: far(t, 0.74, 0.74))
-        assert not self.belied(lambda t: far(t, 0.49, 1.1))
+    @pytest.mark.parametrize(("times", "explains"), [(2.0, True), (8.0, False)])
+    def test_a_jump_has_to_hide_the_difference(self, times: float, explains: bool) -> None:
+        # beside stairs as high as a quarter of what the slopes differ by over the steps
+        reach = times * 4e-5
+        found = self.explained(lambda t: self.stairs(t, 1e-5), reach=reach / 2)
+        assert (found is not None) == explains
 
-    @pytest.mark.parametrize(
-        ("part", "jumps"), [(0.45, True), (0.55, False), (1.45, False), (1.55, True)]
-    )
-    @pytest.mark.parametrize("sign", [1, -1])
-    @pytest.mark.parametrize("step", [1.0, 0.5])
-    def test_a_step_meets_jumps_if_slopes_do_not_explain_half_of_what_it_is_off(
-        self, part: float, jumps: bool, sign: int, step: float
-    ) -> None:
+    @pytest.mark.parametrize(("noise", "explains"), [(1e-6, True), (1.5e-6, False)])
+    def test_a_jump_has_to_be_above_the_noise(self, noise: float, explains: bool) -> None:
+        assert (self.explained(self.stairs, noise=noise) is not None) == explains
+
+    def test_a_few_jumps_next_to_the_point_are_no_slope(self) -> None:
         def f(t: float) -> float:
-            x = t / step  # at the step itself, off by 1 in all
-            bend = sign * part * x**9
-            return step * (5 * x + bend + sign * (1 - part) * (abs(x) > 0.985) * np.sign(x))
+            return 4e-4 * (t > 3e-4) + 4e-4 * (t > -5e-4)
 
-        assert _jumps_within(f, 5.0, step) == jumps
+        assert self.explained(f, claim=0.4) is None
 
-    @pytest.mark.parametrize("power", range(2, 11))
-    def test_a_polynomial_meets_none(self, power: int) -> None:
-        assert not _jumps_within(lambda t: 2 * t + abs(t) ** power * np.sign(t), 2.0, 1.0)
+    def test_within_the_domain(self) -> None:
+        def f(t: float) -> float:
+            return self.stairs(t, 1e-6) if t < 1e-4 else math.nan
+
+        found = self.explained(f, reach=1e-8)
+        assert found is not None and abs(found.value - 1) <= found.uncertainty
 
 
 class TestClimb:
@@ -628,57 +634,36 @@ class TestClimb:
         assert 1e-13 * own <= ladder.first * 4.0**ladder.lowest <= 4e-13 * own
         assert ladder.noise == UNIT
 
-    @pytest.mark.parametrize(
-        ("rung", "value", "broken"),
-        [(0, 0.0, 1), (1, 0.0, 2), (2, 0.0, None), (0, 0.03, None), (None, -3.0, 0)],
-    )
-    def test_what_is_asked_of_jumps(
-        self, rung: int | None, value: float, broken: int | None, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_what_is_asked_of_jumps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: dict[str, Any] = {}
-        monkeypatch.setattr(
-            climbing, "slopes_belie_secants", lambda at, **options: not asked.update(options)
-        )
-        climb = self.of(1.0, 0.5, 0.25, lambda x: 0.51 * (x - 1) if abs(x - 1) > 2e-7 else 0.0)
-        climb.ladder = Ladder(climb.axis.sample, 0.0, 1e-7, noise=UNIT, scale=1.0, finest=1e-13)
-        for k in (0, 1, 2):
-            climb.ladder.add(k)
-        steps = {k: rung.step for k, rung in climb.ladder.rungs.items()} | {None: 0.0}
-        assert climb.jumps(Derivative.smooth(value, 0.1, 0.1, steps[rung]))
+        answer = Derivative.smooth(1.0, 0.1, 0.1, 1e-3)
+
+        def explain(at: Any, base: float, **options: Any) -> Derivative:
+            asked.update(options, base=base)
+            return answer
+
+        monkeypatch.setattr(climbing, "jumps_explain", explain)
+        climb = self.of(1.0, 0.5, 0.25, lambda x: 2 * x)
+        assert climb.explained(Derivative.smooth(0.3, 0.1, 0.1, 1e-6)) is answer
+        (across,) = asked.pop("across")  # measured when it is asked for
+        assert abs(across.value - 2.0) <= across.uncertainty < 1e-9
         assert asked == {
-            "slope": value,
+            "base": 2.0,
+            "slope": 0.3,
             "claim": 1.0,
             "scale": 0.5,
-            "step": pytest.approx(1e-8),
-            "broken": None if broken is None else steps[broken],
+            "reach": 1e-6,
+            "noise": UNIT,
         }
 
-    def test_bounds_of_what_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_shorter_than_the_first_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: Any) -> bool:
             raise AssertionError("no shorter than the first step")
 
-        asked: list[Any] = []
         monkeypatch.setattr(climbing, "agrees_at", refuse)
-        monkeypatch.setattr(
-            climbing, "slopes_belie_secants", lambda at, **o: asked.append(o["broken"]) or False
-        )
         climb = self.of(0.5, 1e-4, 1e-4, lambda x: 0.5 * (x - 0.5))
         climb.eps = 1e-3 * 1e-4
         climb.measure()
-        found = Derivative.smooth(0.0, 0.1, 0.1, 0.0)
-        assert climb.jumps(found) is False and asked == [None]  # off by half of the difference
-
-    def test_jumps_are_looked_for_at_steps_no_longer_than_what_was_found(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        asked: list[float] = []
-        monkeypatch.setattr(
-            climbing, "slopes_belie_secants", lambda at, **o: asked.append(o["step"]) or False
-        )
-        climb = self.of(1.0, 0.5, 2.0)
-        climb.measure()
-        assert climb.jumps(Derivative.smooth(1.0, 0.1, 0.1, 1e-9)) is False
-        assert asked == [1e-9]
 
     @pytest.mark.parametrize(("own", "scale"), [(0.5, 2.0), (2.0, 0.5)])
     def test_a_window_across_jumps_is_a_tenth_of_the_size(self, own: float, scale: float) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gradcheck import Result, check
-from pytest_gradcheck.core.jumps import is_between_jumps
+from pytest_gradcheck.core.jumps import SECANTS, between_jumps, slopes_across
+from pytest_gradcheck.core.ladder import Ladder
 from pytest_gradcheck.core.noise import height_of_jumps
 
 SLOPES = np.array([-0.7, 1.1])
@@ -173,6 +174,94 @@ class TestDataInSinglePrecision:
         assert {f.name for f in right.findings} <= {"coarse", "jumps"}
 
 
+class TestDataInHalfPrecision:
+    """The same in float16, whose jumps are a thousandth of the parameters apart."""
+
+    @staticmethod
+    def of(samples: int, features: int, hidden: int, seed: int) -> Any:
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(samples, features)).astype(np.float16)
+        y = rng.normal(size=samples).astype(np.float16)
+        lam = 0.1
+
+        def forward(p: dict[str, np.ndarray]) -> Any:
+            W, v = (p[name].astype(np.float16) for name in ("W", "v"))
+            z = np.tanh(X @ W)
+            return v, z, z @ v - y
+
+        def loss(p: dict[str, np.ndarray]) -> float:
+            error = forward(p)[-1].astype(float)
+            return float(np.mean(error**2)) + lam / 2 * sum(np.sum(q**2) for q in p.values())
+
+        def data(p: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            v, z, error = (part.astype(float) for part in forward(p))
+            e = 2 * error / samples
+            return {"W": X.astype(float).T @ (np.outer(e, v) * (1 - z**2)), "v": z.T @ e}
+
+        def penalty(p: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: lam * q for name, q in p.items()}
+
+        def right(p: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: q + penalty(p)[name] for name, q in data(p).items()}
+
+        params = {
+            "W": rng.normal(size=(features, hidden)) / np.sqrt(features),
+            "v": rng.normal(size=hidden) / np.sqrt(hidden),
+        }
+        return loss, right, penalty, params
+
+    @pytest.mark.parametrize(("mode", "size"), [("exhaustive", (6, 4)), ("probe", (40, 60))])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_right_and_wrong_gradients(self, mode: str, size: tuple[int, int], seed: int) -> None:
+        loss, right, penalty, params = self.of(32, *size, seed)
+
+        def checked(grads: Any) -> Result:
+            return check(loss=loss, grads=grads, params=params, mode=mode, seed=seed)
+
+        found = checked(right)
+        assert [block.status for block in found.blocks] == ["pass"] * 2
+        assert {finding.name for finding in found.findings} <= {"coarse", "jumps"}
+        assert checked(penalty).status == "fail"
+        assert checked(lambda p: {name: 2 * g for name, g in right(p).items()}).status == "fail"
+
+
+class TestLogarithmOfWhatIsLeftOfOne:
+    """``log(1 - p)`` of a p next to 1: stairs, the higher the surer a sample is.
+
+    The gradient is as exact as ever, and so are long secants of the loss.
+    """
+
+    @staticmethod
+    def of(seed: int, surest: float) -> Any:
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(60, 12)), rng.integers(0, 2, 60)
+        w = rng.normal(size=12)
+        w *= surest / np.max(np.abs(X @ w))
+
+        def p(w: np.ndarray) -> np.ndarray:
+            return 1 / (1 + np.exp(-X @ w))
+
+        def loss(w: np.ndarray) -> float:
+            return float(-np.mean(y * np.log(p(w)) + (1 - y) * np.log(1 - p(w))))
+
+        return loss, lambda w: X.T @ (p(w) - y) / len(y), w
+
+    @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+    @pytest.mark.parametrize("surest", [19.0, 21.0, 23.0, 25.0])
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.filterwarnings("ignore:divide by zero")  # far from the point
+    def test_right_and_wrong_gradients(self, seed: int, surest: float, mode: str) -> None:
+        loss, grad, w = self.of(seed, surest)
+        right = check(loss=loss, grads=grad, params=w, mode=mode, seed=seed)
+        assert [block.status for block in right.blocks] == ["pass"]
+        assert {finding.name for finding in right.findings} <= {"coarse", "jumps", "imprecise"}
+        for factor in (-1.0, 0.9):
+            wrong = check(
+                loss=loss, grads=lambda w, f=factor: f * grad(w), params=w, mode=mode, seed=seed
+            )
+            assert wrong.status == "fail"
+
+
 class TestBetweenJumps:
     """A slope that is the same all along the way of secants that have another one."""
 
@@ -181,9 +270,12 @@ class TestBetweenJumps:
         def at(t: float) -> float:
             return unit * float(f(t))
 
-        return is_between_jumps(
-            at, at(0.0), slope=unit * slope, off=unit * off, scale=1.0, step=1e-9
+        ladder = Ladder(
+            lambda h: (h, at(h), h, at(-h)), at(0.0), 1e-9, noise=0.0, scale=1.0, finest=1e-15
         )
+        given = {"slope": unit * slope, "off": unit * off, "step": 1e-9}
+        across = slopes_across(ladder.sample, 1.0, noise=0.0)
+        return between_jumps(ladder, SECANTS[:1], across=across, **given) is not None
 
     @staticmethod
     def stairs(t: float, step: float = 1e-6) -> float:

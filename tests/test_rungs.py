@@ -329,8 +329,24 @@ class TestClimbing:
         block = self.block(parameter, np.full(10, claim))
         block.jumps, block.climbed[:climbed] = jumps, True
         climbing.measure(block, 0, 9)
-        assert block.jumps == jumps + looked
+        looked |= claim != 0  # what contradicts is looked at more closely
+        before = climbed if looked and not jumps else 0  # those are measured again
+        assert block.jumps == jumps + looked + before
         assert abs(block.numeric[9] - looked) <= block.uncertainty[9] < 1e-3
+        assert np.all(np.abs(block.numeric[:before] - 1) <= block.uncertainty[:before])
+
+    @pytest.mark.parametrize(("contradicted", "looked"), [(0, True), (7, True), (8, False)])
+    def test_jumps_are_looked_for_in_the_first_few_that_contradict(
+        self, contradicted: int, looked: bool
+    ) -> None:
+        def stairs(x: np.ndarray) -> float:  # flat between jumps, with slope 1 over many
+            return float(np.sum(1e-5 * np.round(x / 1e-5)))
+
+        climbing, parameter = self.of(stairs, np.ones(20))
+        block = self.block(parameter, np.ones(20))
+        block.climbed[10:], block.contradicted = True, contradicted
+        climbing.measure(block, 0, 9)
+        assert (block.jumps > 0) == looked
 
     @pytest.mark.parametrize(
         ("within", "jumps", "kept"),
@@ -705,7 +721,7 @@ class TestMeasurement:
     class Answers:
         """Instead of `Directions`: what they say is settled, of which blocks is kept."""
 
-        kinked = False
+        kinked = jumps = False
 
         def __init__(self, *answers: Bound | None) -> None:
             self.answers, self.asked = list(answers), []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,19 +11,14 @@ import numpy as np
 from .derivative import Derivative
 from .differences import MANY, agrees_at, derivative
 from .exhaustive import steps
-from .fit import Window
-from .jumps import FAR, is_between_jumps, longest_inside, slopes_belie_secants
-from .ladder import FINEST, SIGMAS, Ladder
+from .jumps import FAR, SECANTS, between_jumps, jumps_explain, slope_across
+from .ladder import FINEST, Ladder
 from .line import Axis
 from .noise import measure_noise
 from .parameters import Array
 
 SHORT = 1e-3
 """What is measured must still hold at this fraction of a parameter's own size."""
-SHORTER = 0.1
-"""Steps between jumps, beside the first step of a ladder."""
-ACROSS = 0.1
-"""Half width of the window in which a loss that jumps is measured, relative to its parameter."""
 NEAR = 1e-9
 """Distance, relative to the scale of the parameter, within which a kink is taken to lie at the
 point itself: kinks that merely lie near were met from there on."""
@@ -101,41 +97,44 @@ class Climb:
         """
         return measure_noise(lambda t: self.axis(t * self.own), self.base)
 
-    def is_between_jumps(self, found: Derivative) -> bool:
-        """Whether what was found is the slope between two jumps, which secants do not have."""
-        step = found.step if found.fit is None else found.fit.longest
-        if found.kink or not step > 0:
-            return False
-        off, scale = FAR * found.uncertainty, max(self.own, self.scale)
-        return is_between_jumps(
-            self.axis, self.base, slope=found.value, off=off, scale=scale, step=step
+    def between_jumps(self, found: Derivative, *, far: bool) -> Derivative | None:
+        """The slope across jumps where what was found is one between them, else None.
+
+        Jumps of half precision are further apart than those of single precision.
+        """
+        if found.kink or not found.reach > 0:
+            return None
+        scale = max(self.own, self.scale)
+        return between_jumps(
+            self.ladder,
+            [part * scale for part in (SECANTS if far else SECANTS[:1])],
+            slope=found.value,
+            off=FAR * found.uncertainty,
+            step=found.reach,
+            across=self._across(),
         )
 
-    def jumps(self, found: Derivative) -> bool:
-        """Whether a contradiction comes from jumps of the loss that short steps do not see."""
-        off = abs(found.value - self.claim) / 2
-        broken = [
-            rung.step
-            for rung in self.ladder.rungs.values()
-            if rung.step > found.step and abs(rung.central - found.value) > off
-        ]
-        return slopes_belie_secants(
+    def explained(self, found: Derivative) -> Derivative | None:
+        """The slope across jumps where those may explain what contradicts the claim, else None."""
+        return jumps_explain(
             self.axis,
+            self.base,
             slope=found.value,
             claim=self.claim,
             scale=max(self.own, self.scale),
-            step=min(SHORTER * self.first, found.step or math.inf),
-            broken=min(broken, default=None),
+            reach=found.reach,
+            noise=self.noise,
+            across=self._across(),
         )
 
+    def _across(self) -> Iterator[Derivative]:
+        yield self.across_jumps()
+
     def across_jumps(self, points: int = MANY) -> Derivative:
-        """The slope over a window of many jumps, which then are its noise."""
-        scale = max(self.own, self.scale)
-        longest = longest_inside(self.axis, ACROSS * scale)
-        window = Window(self.axis.sample, longest, points, floor=self.noise, scale=scale)
-        if not window.usable:
-            return Derivative.unknown()
-        return Derivative.of_fit(window.best(SIGMAS)).beside(self.claim)
+        """The slope over a window of many jumps."""
+        scale, noise = max(self.own, self.scale), self.noise
+        across = slope_across(self.axis.sample, scale, noise=noise, points=points)
+        return across.beside(self.claim)
 
     def is_at_point(self, found: Derivative) -> bool:
         """Whether the kink that was found is known to lie at the point, not just near it."""

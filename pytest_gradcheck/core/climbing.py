@@ -47,6 +47,8 @@ class Climbing:
         Whether noise is measured anew along every entry.
     kinked : bool
         Whether a kink was met.
+    jumpy : bool
+        Whether jumps of the loss were seen along a random direction.
     """
 
     loss: Loss
@@ -59,6 +61,7 @@ class Climbing:
     origin: Sequence[Array]
     each_noise: bool
     kinked: bool = field(default=False, init=False)
+    jumpy: bool = field(default=False, init=False)
 
     def measure(self, block: Measured, i: int, j: int) -> Derivative:
         """Measure entry j of block i, and note it."""
@@ -67,8 +70,14 @@ class Climbing:
         if climb.target > CLEAR * self._target(block, j, found.value):  # at a step far too long
             climb = self.start(block, i, j, found.value)
             found = climb.measure()
-        if block.jumps > 0 or np.sum(block.climbed) < TRIED:  # where the first few do not, none do
+        contradicts = found.contradicts(climb.claim)
+        block.contradicted += contradicts
+        few = np.sum(block.climbed) < TRIED or (contradicts and block.contradicted <= TRIED)
+        if few or self.jumpy or block.jumps > 0:  # where the first few do not, none do
+            before, jumps = np.flatnonzero(block.climbed), block.jumps
             found = self._across_jumps(block, climb, found)
+            for k in before if block.jumps > jumps == 0 else ():  # none were looked for as closely
+                self.measure(block, i, int(k))
         self.note(block, i, j, climb, found)
         return found
 
@@ -109,18 +118,21 @@ class Climbing:
         target, own = float(self.goals.bars(block.claimed)[j]), self.goals.bar_at(measured)
         return max(target, own) if math.isfinite(own) else target
 
-    @staticmethod
-    def _across_jumps(block: Measured, climb: Climb, found: Derivative) -> Derivative:
+    def _across_jumps(self, block: Measured, climb: Climb, found: Derivative) -> Derivative:
         """What was found, or the slope across jumps where it is one between them."""
         contradicts = found.contradicts(climb.claim)
-        if climb.is_between_jumps(found) or (contradicts and climb.jumps(found)):
+        across = climb.between_jumps(found, far=self.jumpy or block.jumps > 0)
+        if across is None and contradicts:
+            across = climb.explained(found)
+        if across is not None:
             block.jumps += 1
-            return climb.across_jumps()
+            return across
         if block.jumps and (contradicts or found.uncertainty > climb.enough):
             # too small beside them, perhaps, for secants to tell; or one of them in its window
             across = climb.across_jumps()
-            if contradicts:
-                borne_out = math.isfinite(across.uncertainty)
-                return across if borne_out and not across.contradicts(climb.claim) else found
-            return min(across, found, key=lambda one: one.uncertainty)
+            if not contradicts:
+                return min(across, found, key=lambda one: one.uncertainty)
+            if math.isfinite(across.uncertainty) and not across.contradicts(climb.claim):
+                return across
+            return across.reaching(found.value) if across.contradicts(found.value) else found
         return found

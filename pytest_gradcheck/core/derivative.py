@@ -72,9 +72,18 @@ class Derivative:
         half = abs(self.left - self.right) / 2
         return Derivative.smooth(self.value, self.uncertainty + half, self.noise, self.step)
 
+    def reaching(self, other: float) -> Derivative:
+        """The same with an error bar as far as another value, of which one cannot be right."""
+        return replace(self, uncertainty=max(self.uncertainty, abs(self.value - other)))
+
     def contradicts(self, claim: float) -> bool:
         """Whether a claim lies outside the error bar."""
         return abs(self.nearest(claim) - claim) > self.uncertainty
+
+    @property
+    def reach(self) -> float:
+        """The steps it rests on: the shortest of a ladder, all those of a fit."""
+        return self.step if self.fit is None else self.fit.longest
 
     @property
     def sure(self) -> float:

@@ -8,20 +8,25 @@ domain rounding inside the loss may have such steps, with a few of them between 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from .ladder import RATIO
+from .derivative import Derivative
+from .fit import Window
+from .ladder import RATIO, ROUNDING, SIGMAS, Ladder, Sample
 
 FAR = 10.0
 """Error bars by which slopes must differ, where jumps of the loss are looked for."""
-SECANTS = (1e-2, 1e-3)
-"""Half lengths of the secants, relative to the scale of the parameter."""
-PLACES = (0.37, -0.71, 0.9, -0.23, 0.59)
-"""Where slopes are taken along the way, relative to the shorter secant."""
+SECANTS = (1e-3, 1e-2)
+"""Half lengths of secants, relative to the scale of the parameter: longer than what single and half
+precision round off."""
+ACROSS = 0.1
+"""Half width of the window in which a loss that jumps is measured, likewise."""
 WAY = (0.236, 0.382, 0.472, 0.562, 0.618, 0.708, 0.854, 0.91)
-"""The same for a closer look, to both sides."""
+"""Where slopes are taken along the way of a secant, relative to it, to both sides."""
+MIDWAY = 0.53
+"""Where one is taken first, besides the end."""
 CLOSE = 0.25
 """How near, relative to the difference in question, counts as the same slope: a secant over a few
 jumps is not exact."""
@@ -33,27 +38,137 @@ SHORTER, UNITS = 16, 64
 many units in the last place of the loss."""
 FINE = 1e-2
 """Longest step of a slope along the way, relative to the secant."""
-_GAUSS = np.polynomial.legendre.leggauss(5)
-NODES = np.concatenate([(_GAUSS[0] + 1) / 2, (_GAUSS[0] - 1) / 2])
-WEIGHTS = np.concatenate([_GAUSS[1], _GAUSS[1]]) / 4
-"""Gauss's rule for the mean over [-1, 1], five nodes to each side of 0."""
+TOWARDS = 0.4
+"""Part of the way from a slope to a claim that secants have to lead: or its inverse."""
+HIDDEN, RANDOM = 0.25, 8.0
+"""A jump hides a difference of slopes over steps along which that makes up to four times as much,
+if it is higher than so many standard deviations of the noise."""
+SHORT, LONGER = 1024, 64
+"""How much shorter than the steps of a slope those are over which a jump is one, and than those
+over which it has been as high."""
+POINTS = (32, 256)
+"""Points on either side of a fit across jumps, and where these are not enough to tell."""
 SHRINK = 40
 """How often, at most, a secant is shortened to lie within the domain of the loss."""
 
 
-def is_between_jumps(
+def between_jumps(
+    ladder: Ladder,
+    lengths: Sequence[float],
+    *,
+    slope: float,
+    off: float,
+    step: float,
+    across: Iterable[Derivative],
+) -> Derivative | None:
+    """The slope across jumps, where one that short steps have is that between two of them.
+
+    That is the same all along the way of a secant which has another one, and so have fits across
+    many jumps.  Where these are few, they are no other slope: a fit takes them for its noise.
+
+    Parameters
+    ----------
+    ladder : Ladder
+    lengths : sequence of float
+        Half lengths of secants.
+    slope : float
+        The derivative as short steps have it.
+    off : float
+        Difference of slopes that matters.
+    step : float
+        A step at which `slope` was measured.
+    across : iterable of Derivative
+        Slopes across jumps, ever sharper, each measured when it is asked for.
+
+    Returns
+    -------
+    Derivative or None
+        None where nothing says that it is one between jumps.
+    """
+    if not any(is_slope_along(ladder, length, slope, off, step) for length in lengths):
+        return None
+    return next((found for found in across if found.contradicts(slope)), None)
+
+
+def is_slope_along(ladder: Ladder, length: float, slope: float, off: float, step: float) -> bool:
+    """Whether a slope is the same all along the way of a secant that has another one.
+
+    Unlike `slopes_belie_secants` this asks for no claim of what secants show, and therefore for
+    slopes that hardly differ: those of a function that varies fast do.
+    """
+    secant = ladder.quotients(length)
+    difference = abs(secant.central - slope) if secant else 0.0
+    if secant is None or not CLOSE * off < difference < math.inf:
+        return False
+    step = min(step, FINE * length)  # the shorter, the fewer jumps it straddles; but above rounding
+    rounding = UNITS * 2.0**-53 * abs(ladder.base) / (ALIKE * difference)
+    step = min(step, max(step / SHORTER, rounding))
+
+    for far in (length, MIDWAY * length):  # few are needed to see that it is not
+        ahead, behind = (there - slope for there in _slopes(ladder, far - 2 * step, far))
+        if not min(abs(ahead), abs(behind), abs(ahead + behind) / 2) <= ALIKE * difference:
+            return False
+    places = np.array(WAY)
+    slopes = [_slopes(ladder, t * length - step, t * length + step) for t in WAY]
+    ahead, behind = np.array(slopes).T - slope
+    # less the trend of most of them: between its jumps the loss may bend in a way of its own
+    with np.errstate(invalid="ignore"):  # of infinite values nothing is said
+        trend = places * np.median((ahead - behind) / (2 * places))
+        left = np.abs(np.concatenate([ahead - trend, behind + trend]))
+    return bool(np.mean(left <= ALIKE * difference) >= MOSTLY)
+
+
+def slope_across(sample: Sample, scale: float, *, noise: float, points: int) -> Derivative:
+    """The slope over a window of many jumps, which then are its noise.
+
+    Parameters
+    ----------
+    sample : callable
+        See `ladder.Sample`.
+    scale : float
+        Scale of the displacement.
+    noise : float
+        Standard deviation of one value of the loss between two jumps.
+    points : int
+        Points of the window on either side.
+    """
+    longest = longest_inside(lambda t: sample(abs(t))[1 if t > 0 else 3], ACROSS * scale)
+    window = Window(sample, longest, points, floor=noise, scale=scale)
+    return Derivative.of_fit(window.best(SIGMAS)) if window.usable else Derivative.unknown()
+
+
+def slopes_across(sample: Sample, scale: float, *, noise: float) -> Iterator[Derivative]:
+    """The same with ever more points, as far as they are asked for."""
+    for points in POINTS:
+        yield slope_across(sample, scale, noise=noise, points=points)
+
+
+def _slopes(ladder: Ladder, near: float, far: float) -> tuple[float, float]:
+    """Slopes between two distances from the point, ahead and behind."""
+    ahead, f_ahead, behind, f_behind = ladder.sample(far)
+    ahead_near, f_ahead_near, behind_near, f_behind_near = ladder.sample(near)
+    if not (ahead > ahead_near and behind > behind_near):
+        return math.nan, math.nan  # lost in the resolution of the parameter
+    rise, fall = f_ahead - f_ahead_near, f_behind_near - f_behind
+    return rise / (ahead - ahead_near), fall / (behind - behind_near)
+
+
+def jumps_explain(
     at: Callable[[float], float],
     base: float,
     *,
     slope: float,
-    off: float,
+    claim: float,
     scale: float,
-    step: float,
-) -> bool:
-    """Whether a slope is the same all along the way of secants that have another one.
+    reach: float,
+    noise: float,
+    across: Iterable[Derivative],
+) -> Derivative | None:
+    """The slope across jumps, where these leave room for a claim that short steps contradict.
 
-    Unlike `slopes_belie_secants` this asks for no claim of what secants show, and therefore for
-    slopes that hardly differ: those of a function that varies fast do.
+    That is where longer steps lead towards the claim by a jump, and one so high that it hides what
+    the two differ by over the steps at which the slope was measured.  What varies fast comes to
+    the same by slopes that do vary: there is no jump on the way.
 
     Parameters
     ----------
@@ -62,93 +177,89 @@ def is_between_jumps(
     base : float
         ``at(0)``.
     slope : float
-        The derivative as short steps have it.
-    off : float
-        Difference of slopes that matters.
-    scale : float
-        Scale of the displacement.
-    step : float
-        A step at which `slope` was measured.
-    """
-    longer, h = (part * scale for part in SECANTS)
-    ahead, behind = (at(h) - base) / h, (base - at(-h)) / h
-    secant = (ahead + behind) / 2
-    difference = abs(secant - slope)
-    if not difference > CLOSE * off:
-        return False
-    far_ahead, far_behind = (at(longer) - base) / longer, (base - at(-longer)) / longer
-    if not abs((far_ahead + far_behind) / 2 - secant) <= CLOSE * difference:
-        return False
-    # of the slopes on both sides, what a bend explains grows with the step; the rest is a kink
-    bend = ((far_ahead - far_behind) - (ahead - behind)) / (longer - h) * h
-    if abs(ahead - behind - bend) > difference:
-        return False
-    step = min(step, FINE * h)  # the shorter, the fewer jumps it straddles; but above rounding
-    step = min(step, max(step / SHORTER, UNITS * 2.0**-53 * abs(base) / (ALIKE * difference)))
-    # less the trend of most of them: between its jumps the loss may bend in a way of its own
-    ahead_on, behind_on = (
-        np.array([_slope(at, side * t * h, step) - slope for t in WAY]) for side in (1, -1)
-    )
-    with np.errstate(invalid="ignore"):  # of infinite values nothing is said
-        trend = np.array(WAY) * np.median((ahead_on - behind_on) / (2 * np.array(WAY)))
-        left = np.abs(np.concatenate([ahead_on - trend, behind_on + trend]))
-    return bool(np.mean(left <= ALIKE * difference) >= MOSTLY)
-
-
-def slopes_belie_secants(
-    at: Callable[[float], float],
-    *,
-    slope: float,
-    claim: float,
-    scale: float,
-    step: float,
-    broken: float | None,
-) -> bool:
-    """Whether a claim that contradicts the slope at a point is what longer secants show.
-
-    Parameters
-    ----------
-    at : callable
-        ``at(t)`` is the loss at displacement t.
-    slope : float
-        The derivative as short steps have it.
+        The derivative as it was measured.
     claim : float
         The claimed derivative.
     scale : float
-        Scale of the parameter.
-    step : float
-        A step at which `slope` can be measured.
-    broken : float or None
-        The shortest step at which the central difference was found to be far from `slope`.
+        Scale of the displacement.
+    reach : float
+        The steps at which `slope` was measured.
+    noise : float
+        Standard deviation of one value of the loss, as far as it is known.
+    across : iterable of Derivative
+        As in `between_jumps`.
+
+    Returns
+    -------
+    Derivative or None
+        None where no jump explains it, and where it is the same across jumps.
     """
-    difference = abs(slope - claim)
-    inside = longest_inside(at, SECANTS[0] * scale)
-    lengths = [part * scale for part in SECANTS] if inside == SECANTS[0] * scale else [inside]
-    for h in lengths:
-        if not abs((at(h) - at(-h)) / (2 * h) - claim) <= CLOSE * difference:
-            return False
-    here, h = at(0.0), lengths[-1]
-    if any(abs((at(t) - here) / t - claim) > difference / 2 for t in (h, -h)):
-        return False  # a kink: secants to both sides have the mean of its slopes
-    places, step = [place * h for place in PLACES], min(step, FINE * h)
-    local = [_slope(at, t, step) for t in places]
-    # a short step may itself straddle a jump: the majority counts
-    same = sum(abs(value - slope) <= difference / 2 for value in local) > len(places) / 2
-    return same or (broken is not None and _jumps_within(at, slope, broken))
+    if not _meets_jump(at, base, slope, claim, scale, reach, noise):
+        return None
+    for found in across:
+        if found.contradicts(slope):
+            return found
+    return None if found.contradicts(claim) else found
 
 
-def _jumps_within(at: Callable[[float], float], slope: float, step: float) -> bool:
-    """Whether a central difference is off the slope for jumps, not because the slope varies.
+def _meets_jump(
+    at: Callable[[float], float],
+    base: float,
+    slope: float,
+    claim: float,
+    scale: float,
+    reach: float,
+    noise: float,
+) -> bool:
+    """Whether secants lead towards a claim by a jump that hides how far it is from a slope."""
+    off = claim - slope
+    least = HIDDEN * abs(off) * reach + RANDOM * max(noise, ROUNDING * abs(base))
+    for part in SECANTS:
+        end = longest_inside(at, part * scale)
+        sides = [(side * end, at(side * end)) for side in (1.0, -1.0)]
+        secants = [(f - base) / t - slope for t, f in sides]
+        if TOWARDS <= sum(secants) / 2 / off <= 1 / TOWARDS:
+            t, f = sides[int(abs(secants[1]) > abs(secants[0]))]
+            if _jump(at, (0.0, base), (t, f), slope, reach / SHORT) > least:
+                return True
+    return False
 
-    A function that varies fast is the integral of its slopes, here by Gauss's rule on each side.
+
+def _jump(
+    at: Callable[[float], float],
+    near: tuple[float, float],
+    far: tuple[float, float],
+    slope: float,
+    width: float,
+) -> float:
+    """Height of a jump between two points and their losses, over less than a width; or 0.
+
+    Of two parts the one that is further off the slope; what is no jump shrinks with its way.
     """
-    step_off = (at(step) - at(-step)) / (2 * step) - slope
-    slopes = [_slope(at, t * step, FINE * step) for t in NODES]
-    return abs(float(WEIGHTS @ np.array(slopes)) - slope - step_off) > abs(step_off) / 2
 
+    def height(one: tuple[float, float], other: tuple[float, float]) -> float:
+        return abs(other[1] - one[1] - slope * (other[0] - one[0]))
 
-def _slope(at: Callable[[float], float], t: float, step: float) -> float:
-    return (at(t + step) - at(t - step)) / (2 * step)
+    def between(part: float) -> tuple[float, float]:
+        t = far[0] + part * (near[0] - far[0])
+        return t, at(t)
+
+    heights = {math.inf: math.inf}
+    while min(heights) > width:
+        whole, quarter = height(near, far), between(0.25)
+        if height(quarter, far) >= whole / 8:  # as if jumps went on and on
+            near = quarter
+        else:
+            far = quarter
+            middle = between(0.5)
+            if height(middle, far) > height(near, middle):
+                near = middle
+            else:
+                far = middle
+        heights[abs(far[0] - near[0])] = height(near, far)
+    last = min(heights)
+    before = min(w for w in heights if w >= LONGER * last)
+    return heights[last] if heights[last] > heights[before] / 2 else 0.0
 
 
 def longest_inside(at: Callable[[float], float], step: float) -> float:

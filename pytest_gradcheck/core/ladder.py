@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -136,7 +137,8 @@ class Ladder:
         scale: float,
         finest: float,
     ) -> None:
-        self.sample, self.base, self.first, self.noise = sample, base, first, noise
+        self.sample = cache(sample)  # in case that a step is asked for again
+        self.base, self.first, self.noise = base, first, noise
         self.longest = COARSEST * scale
         self.rungs: dict[int, Rung] = {}
         self.scatter = 0.0
@@ -145,7 +147,7 @@ class Ladder:
 
     def add(self, k: int) -> None:
         """Evaluate the rung with step ``first * RATIO**k``."""
-        rung = self._at(self.first * RATIO**k)
+        rung = self.quotients(self.first * RATIO**k)
         if rung is None:
             self.lowest = max(self.lowest, k + 1)
             return
@@ -160,7 +162,7 @@ class Ladder:
         these lie from where the rung and its coarser neighbour have them is noise from then on.
         """
         rungs = sorted((r for r in self.rungs.values() if r.step >= step), key=lambda r: r.step)
-        off = [rung for part in parts if (rung := self._at(part * step))]
+        off = [rung for part in parts if (rung := self.quotients(part * step))]
         if len(rungs) < 2:
             return False
         for kind, power in (("central", 2), ("forward", 1), ("backward", 1)):
@@ -175,7 +177,7 @@ class Ladder:
                 break
         return bool(off)
 
-    def _at(self, step: float) -> Rung | None:
+    def quotients(self, step: float) -> Rung | None:
         """Both sides at one step; None where it is lost in the resolution of the parameter."""
         plus, f_plus, minus, f_minus = self.sample(step)
         if plus == 0 or minus == 0:

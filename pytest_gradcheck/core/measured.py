@@ -101,6 +101,8 @@ class Measured:
         Entries that contradict the claim at a first step which is trusted.
     jumps : int
         Entries along which the loss was seen to jump.
+    contradicted : int
+        Measurements on a ladder that contradicted the claim.
     crowded : bool
         Whether kinks were met near the point along some entry, or noise leaves room for them, that
         may explain what contradicts.
@@ -118,6 +120,7 @@ class Measured:
     negligible: bool = False
     bound: float = math.inf
     jumps: int = 0
+    contradicted: int = 0
     crowded: bool = False
     undecided: bool = False
     unit: float = 1.0
@@ -219,6 +222,11 @@ class Measured:
         self.distrust()
         self.uncertainty[~self.climbed] = math.inf
         self.bound = math.inf
+
+    def begin_anew(self) -> None:
+        """Doubt whatever was measured: the loss jumps in ways that it did not see."""
+        self.climbed[:] = False
+        self.unsettle()
 
     @property
     def weight(self) -> float:

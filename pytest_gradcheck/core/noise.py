@@ -18,7 +18,7 @@ SPACING = 1e-10
 """Spacing tried first, relative to the scale of the parameters."""
 WIDER = (1e-8, 1e-6, 1e-4, 1e-2)
 """Spacings tried where neighbouring values repeat: float32 inside, a large offset."""
-JUMPS = (1e-6, 1e-5)
+JUMPS = (1e-6, 1e-5, 1e-3)
 """Spacings at which jumps are the noise of a function that is smooth between two of them."""
 NARROWER = (1e-12, 1e-14)
 """Spacings tried where the function itself varies too much: a kink nearby, stiff directions."""

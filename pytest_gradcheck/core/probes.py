@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from .derivative import Derivative
 from .descent import descend
 from .differences import agrees_at, confirmed, verdict
 from .direction import Direction
-from .jumps import FAR, is_between_jumps
+from .jumps import FAR, SECANTS, between_jumps, is_slope_along, jumps_explain, slopes_across
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .line import Axis, shortest
 from .loss import Loss
@@ -46,7 +47,7 @@ Skip = Sequence[Region]
 
 @dataclass(frozen=True)
 class Reading:
-    """The measured derivative along one direction, its error bar, and the step it rests on.
+    """The measured derivative along one direction, its error bar, and the steps it rests on.
 
     It `strays` where the first steps, far longer, had another slope.
     """
@@ -55,7 +56,7 @@ class Reading:
     bar: float
     noise: float = 0.0
     kink: bool = False
-    step: float = 0.0
+    reach: float = 0.0
     strays: bool = False
 
     def __sub__(self, part: Reading) -> Reading:
@@ -171,7 +172,7 @@ class Prober:
             return Reading(0.0, math.inf)
         bar = found.uncertainty + self._misjudged(direction, found.value)
         strays = far and _strays(ladder, found)
-        return Reading(found.value, bar, found.noise, found.kink, found.step, strays)
+        return Reading(found.value, bar, found.noise, found.kink, found.reach, strays)
 
     def _misjudged(self, direction: Direction, value: float) -> float:
         """What parameters below float64 add by their rounding, as far as the belief is wrong."""
@@ -270,14 +271,31 @@ class Prober:
 
     def jumps(self, regions: Sequence[Region], row: int, reading: Reading) -> bool:
         """Whether the loss jumps along a row, so that what was read is the slope between jumps."""
-        if reading.kink or not reading.step:
+        if reading.kink or not reading.reach:
             return False
         direction, longest = self.direction(regions, row), self._longest(regions)
-        off = abs(direction.slope(self.belief.gradient) - reading.value)
-        at = self._along(direction, {})
-        return is_between_jumps(
-            at, self.base, slope=reading.value, off=off, scale=longest, step=reading.step
+        claim, at = direction.slope(self.belief.gradient), cache(self._along(direction, {}))
+        ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), FIRST_STEP, longest, FINEST)
+        across = between_jumps(
+            ladder,
+            [part * longest for part in (SECANTS if reading.strays else SECANTS[:1])],
+            slope=reading.value,
+            off=FAR * reading.bar,
+            step=reading.reach,
+            across=slopes_across(ladder.sample, longest, noise=self.noise),
         )
+        if across is None and abs(claim - reading.value) > reading.bar:
+            across = jumps_explain(
+                at,
+                self.base,
+                slope=reading.value,
+                claim=claim,
+                scale=longest,
+                reach=reading.reach,
+                noise=self.noise,
+                across=slopes_across(ladder.sample, longest, noise=self.noise),
+            )
+        return across is not None
 
     def take_jumps_for_noise(self, regions: Sequence[Region], row: int) -> bool:
         """Measure across jumps from here on, which are noise then; whether any were seen."""
@@ -329,9 +347,15 @@ def _size_that_matters(theta: Array, gradient: Array) -> float:
 
 
 def _strays(ladder: Ladder, found: Derivative) -> bool:
-    """Whether steps far longer agree with each other on another slope than what was found."""
-    return any(
+    """Whether steps far longer agree with each other on another slope than what was found.
+
+    Or have one, in half precision, that depends on the jumps they happen to span.
+    """
+    strays = any(
         abs(longer.value - found.value) > FAR * (longer.truncation + found.uncertainty)
         for longer in ladder.estimates()
         if longer.finest >= FURTHER * found.step
     )
+    if strays or found.kink or not 0 < found.step * FURTHER < ladder.first:
+        return strays
+    return is_slope_along(ladder, ladder.first, found.value, FAR * found.uncertainty, found.step)

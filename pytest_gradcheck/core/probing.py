@@ -224,7 +224,7 @@ class Probing:
         off = np.abs(certificate.errors) > certificate.bars
         pairs = zip(certificate.readings.items(), off, strict=True)
         odd = [(row, reading) for (row, reading), contradicts in pairs if contradicts]
-        for row, reading in [*self.stray[:JUMPY], *odd[:1]]:
+        for row, reading in dict([*self.stray[:JUMPY], *odd[:1]]).items():
             if self.prober.jumps(group, row, reading):
                 return self.prober.take_jumps_for_noise(group, row)
         return False
