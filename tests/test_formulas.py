@@ -560,12 +560,9 @@ class TestJumps:
 
         assert self.explained(f, reach=1e-3 * width) is None
 
-    @pytest.mark.parametrize(("times", "explains"), [(2.0, True), (8.0, False)])
-    def test_a_jump_has_to_hide_the_difference(self, times: float, explains: bool) -> None:
-        # beside stairs as high as a quarter of what the slopes differ by over the steps
-        reach = times * 4e-5
-        found = self.explained(lambda t: self.stairs(t, 1e-5), reach=reach / 2)
-        assert (found is not None) == explains
+    @pytest.mark.parametrize(("reach", "explains"), [(1e-6, True), (8e-5, False)])
+    def test_steps_across_many_jumps_have_seen_them(self, reach: float, explains: bool) -> None:
+        assert (self.explained(self.stairs, reach=reach) is not None) == explains
 
     @pytest.mark.parametrize(("noise", "explains"), [(1e-6, True), (1.5e-6, False)])
     def test_a_jump_has_to_be_above_the_noise(self, noise: float, explains: bool) -> None:
@@ -645,8 +642,8 @@ class TestClimb:
         monkeypatch.setattr(climbing, "jumps_explain", explain)
         climb = self.of(1.0, 0.5, 0.25, lambda x: 2 * x)
         assert climb.explained(Derivative.smooth(0.3, 0.1, 0.1, 1e-6)) is answer
-        (across,) = asked.pop("across")  # measured when it is asked for
-        assert abs(across.value - 2.0) <= across.uncertainty < 1e-9
+        for across in asked.pop("across"):  # measured when it is asked for
+            assert abs(across.value - 2.0) <= across.uncertainty < 1e-9
         assert asked == {
             "base": 2.0,
             "slope": 0.3,

@@ -235,6 +235,7 @@ class TestClimbing:
         noise: float = 2.0**-53,
         jitter: float = 0.0,
         each_noise: bool = False,
+        rounding: float = 0.0,
     ) -> tuple[Climbing, Parameter]:
         parameter = Parameter("x", np.array(theta, float))
         loss = Loss(lambda: f(parameter.array))
@@ -248,6 +249,7 @@ class TestClimbing:
             Fixed(jumps),
             [parameter.read()],
             each_noise,
+            [rounding],
         )
         return climbing, parameter
 
@@ -365,6 +367,25 @@ class TestClimbing:
         assert block.uncertainty[1] == pytest.approx(0.1 if kept else 2.1)
         assert block.climbed[1] and not block.trusted[1]
         assert climbing.nearby.asked == ([] if within < 1e-9 else [(0, 1, 4.0)])
+
+    @pytest.mark.parametrize("rounding", [2.0**-53, 2.0**-24])
+    @pytest.mark.parametrize("scale", [1e-5, 1.0, 1e5])
+    def test_a_claim_is_known_as_well_as_the_last_digit_of_its_parameter(
+        self, rounding: float, scale: float
+    ) -> None:
+        """At the bottom of a parabola: 3 x^2 / 2, whose slope is off by 3 digits of x."""
+
+        def f(x: np.ndarray) -> float:
+            return 1.5 * float(np.sum((x - scale) ** 2))
+
+        climbing, parameter = self.of(f, np.full(3, scale), rounding=rounding)
+        block = self.block(parameter, np.zeros(3))
+        climbing.measure(block, 0, 1)
+        digit = 8 * rounding * scale * 3
+        assert block.claim_rounding == pytest.approx([0.0, digit, 0.0], rel=1e-3)
+        block.claim_rounding[1] = 2 * digit  # and no better than it was known before
+        climbing.measure(block, 0, 1)
+        assert block.claim_rounding[1] == 2 * digit
 
     def test_without_a_kink_none_is_noted(self) -> None:
         climbing, parameter = self.of(np.sum, np.ones(2))

@@ -11,7 +11,7 @@ import numpy as np
 from .derivative import Derivative
 from .differences import MANY, agrees_at, derivative
 from .exhaustive import steps
-from .jumps import FAR, SECANTS, between_jumps, jumps_explain, slope_across
+from .jumps import FAR, SECANTS, SURE, between_jumps, jumps_explain, slope_across
 from .ladder import FINEST, Ladder
 from .line import Axis
 from .noise import measure_noise
@@ -63,6 +63,9 @@ class Climb:
     enough: float
     ladder: Ladder = field(init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        self.ladder = self._ladder(self.first)
+
     @property
     def first(self) -> float:
         return float(steps(np.array(self.axis.origin), self.eps))
@@ -77,17 +80,19 @@ class Climb:
         return found
 
     def _from(self, first: float, points: int) -> Derivative:
-        largest = max(1.0, self.own, self.scale)
-        self.ladder = Ladder(
+        self.ladder = self._ladder(first)
+        return derivative(
+            self.ladder, claim=self.claim, target=self.target, enough=self.enough, points=points
+        )
+
+    def _ladder(self, first: float) -> Ladder:
+        return Ladder(
             self.axis.sample,
             self.base,
             first,
             noise=self.noise,
-            scale=largest,
+            scale=max(1.0, self.own, self.scale),
             finest=FINEST * self.own,
-        )
-        return derivative(
-            self.ladder, claim=self.claim, target=self.target, enough=self.enough, points=points
         )
 
     def own_noise(self) -> float:
@@ -129,6 +134,7 @@ class Climb:
 
     def _across(self) -> Iterator[Derivative]:
         yield self.across_jumps()
+        yield self.across_jumps(SURE)
 
     def across_jumps(self, points: int = MANY) -> Derivative:
         """The slope over a window of many jumps."""

@@ -13,7 +13,7 @@ from .derivative import Derivative
 from .goals import Goals
 from .line import Axis
 from .loss import Loss
-from .measured import Measured, scale_of
+from .measured import COMMON, Measured, scale_of
 from .nearby import Nearby
 from .parameters import Array
 
@@ -45,6 +45,8 @@ class Climbing:
         The parameters at the point, flat.
     each_noise : bool
         Whether noise is measured anew along every entry.
+    rounding : sequence of float
+        Relative rounding of the claims.
     kinked : bool
         Whether a kink was met.
     jumpy : bool
@@ -60,6 +62,7 @@ class Climbing:
     nearby: Nearby
     origin: Sequence[Array]
     each_noise: bool
+    rounding: Sequence[float]
     kinked: bool = field(default=False, init=False)
     jumpy: bool = field(default=False, init=False)
 
@@ -108,6 +111,10 @@ class Climbing:
             jump = abs(found.left - found.right)
             if not self.nearby.jumps(i, j, jump):
                 found = found.spanning()
+        # claim and loss know the parameters to a last digit, of which curvature makes a slope
+        size = max(climb.own, climb.scale)
+        digit = COMMON * self.rounding[i] * size * climb.ladder.curvature
+        block.claim_rounding[j] = max(block.claim_rounding[j], digit)
         block.numeric[j] = found.nearest(climb.claim)
         block.uncertainty[j] = found.uncertainty
         block.kinks[j] = found.kink

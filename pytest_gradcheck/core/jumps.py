@@ -27,6 +27,8 @@ WAY = (0.236, 0.382, 0.472, 0.562, 0.618, 0.708, 0.854, 0.91)
 """Where slopes are taken along the way of a secant, relative to it, to both sides."""
 MIDWAY = 0.53
 """Where one is taken first, besides the end."""
+ASTRIDE = 10.0
+"""Difference to the slope at the point, beside that to the secants, which only a jump makes."""
 CLOSE = 0.25
 """How near, relative to the difference in question, counts as the same slope: a secant over a few
 jumps is not exact."""
@@ -38,15 +40,17 @@ SHORTER, UNITS = 16, 64
 many units in the last place of the loss."""
 FINE = 1e-2
 """Longest step of a slope along the way, relative to the secant."""
-TOWARDS = 0.4
+TOWARDS = 0.5
 """Part of the way from a slope to a claim that secants have to lead: or its inverse."""
 HIDDEN, RANDOM = 0.25, 8.0
 """A jump hides a difference of slopes over steps along which that makes up to four times as much,
 if it is higher than so many standard deviations of the noise."""
+PART = 0.125
+"""Part of the way in which, where it holds its share of jumps, one is looked for."""
 SHORT, LONGER = 1024, 64
 """How much shorter than the steps of a slope those are over which a jump is one, and than those
 over which it has been as high."""
-POINTS = (32, 256)
+FEW, SURE = 32, 256
 """Points on either side of a fit across jumps, and where these are not enough to tell."""
 SHRINK = 40
 """How often, at most, a secant is shortened to lie within the domain of the loss."""
@@ -106,7 +110,8 @@ def is_slope_along(ladder: Ladder, length: float, slope: float, off: float, step
 
     for far in (length, MIDWAY * length):  # few are needed to see that it is not
         ahead, behind = (there - slope for there in _slopes(ladder, far - 2 * step, far))
-        if not min(abs(ahead), abs(behind), abs(ahead + behind) / 2) <= ALIKE * difference:
+        off = min(abs(ahead), abs(behind), abs(ahead + behind) / 2)
+        if not (off <= ALIKE * difference or off > ASTRIDE * difference):
             return False
     places = np.array(WAY)
     slopes = [_slopes(ladder, t * length - step, t * length + step) for t in WAY]
@@ -139,7 +144,7 @@ def slope_across(sample: Sample, scale: float, *, noise: float, points: int) -> 
 
 def slopes_across(sample: Sample, scale: float, *, noise: float) -> Iterator[Derivative]:
     """The same with ever more points, as far as they are asked for."""
-    for points in POINTS:
+    for points in (FEW, SURE):
         yield slope_across(sample, scale, noise=noise, points=points)
 
 
@@ -219,8 +224,10 @@ def _meets_jump(
         sides = [(side * end, at(side * end)) for side in (1.0, -1.0)]
         secants = [(f - base) / t - slope for t, f in sides]
         if TOWARDS <= sum(secants) / 2 / off <= 1 / TOWARDS:
-            t, f = sides[int(abs(secants[1]) > abs(secants[0]))]
-            if _jump(at, (0.0, base), (t, f), slope, reach / SHORT) > least:
+            far = sides[int(abs(secants[1]) > abs(secants[0]))]
+            inner = far[0] - math.copysign(reach, far[0])
+            there = (far[1] - at(inner)) / (far[0] - inner)
+            if _jump(at, (0.0, base), far, there, reach / SHORT) > least:
                 return True
     return False
 
@@ -234,7 +241,8 @@ def _jump(
 ) -> float:
     """Height of a jump between two points and their losses, over less than a width; or 0.
 
-    Of two parts the one that is further off the slope; what is no jump shrinks with its way.
+    Of two parts the one that is further off the slope at the far end, which the loss bends away
+    from by ever less; what is no jump shrinks with its way.
     """
 
     def height(one: tuple[float, float], other: tuple[float, float]) -> float:
@@ -246,11 +254,11 @@ def _jump(
 
     heights = {math.inf: math.inf}
     while min(heights) > width:
-        whole, quarter = height(near, far), between(0.25)
-        if height(quarter, far) >= whole / 8:  # as if jumps went on and on
-            near = quarter
+        whole, part = height(near, far), between(PART)
+        if height(part, far) >= PART / 2 * whole:  # as if jumps went on and on
+            near = part
         else:
-            far = quarter
+            far = part
             middle = between(0.5)
             if height(middle, far) > height(near, middle):
                 near = middle

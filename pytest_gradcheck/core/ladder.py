@@ -199,6 +199,15 @@ class Ladder:
         """Noise of a value near the point itself."""
         return max(self.noise, ROUNDING * abs(self.base))
 
+    @property
+    def curvature(self) -> float:
+        """Magnitude of the second derivative, from the step at which it is smallest.
+
+        The others may have met a kink, or hardly more than noise.
+        """
+        finite = [abs(r.jump) / r.step for r in self.rungs.values() if math.isfinite(r.jump)]
+        return min(finite, default=0.0)
+
     def widest(self, windows: int) -> float:
         """Where to begin with ever narrower windows, of which there are so many.
 

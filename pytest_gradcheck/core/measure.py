@@ -110,6 +110,7 @@ class Measurement:
             nearby,
             self.origin,
             self._is_rounded_elsewhere(claims),
+            rounding,
         )
         first = [
             self._first_step(p, g, u, eps)
