@@ -257,6 +257,14 @@ class TestPrecision:
         result = check(with_backward(jnp.sin, spoil), X)
         assert result.status == "fail"
 
+    @pytest.mark.parametrize(
+        "function", [lambda x: jnp.sum(jnp.log(1 + jnp.exp(x))), jnp.exp], ids=["loss", "outputs"]
+    )
+    def test_overflow_in_the_own_precision_is_no_random_draw(self, function: Any) -> None:
+        result = check(function, jnp.array([100.0, 1.0]))
+        assert result.status == "fail"
+        assert "not-finite" in [f.name for f in result.findings]
+
     def test_functions_that_insist_on_float32(self) -> None:
         def loss(x: Any) -> Any:
             if x.dtype != jnp.float32:
