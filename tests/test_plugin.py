@@ -373,7 +373,8 @@ def test_a_warning_points_to_the_test_that_returned_the_object(
     line: int | None, shown: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "warning", lambda result: ["WARN", "more"])
-    item = SimpleNamespace(reportinfo=lambda: ("test_net.py", line, "test_net"))
+    config = SimpleNamespace(workerinput={"gradcheck_encoding": "utf-8"})
+    item = SimpleNamespace(reportinfo=lambda: ("test_net.py", line, "test_net"), config=config)
     result = SimpleNamespace(status="warn")
     with pytest.warns(GradcheckWarning, match="WARN\nmore") as seen:
         session.report(item, result, returned_by=len)  # type: ignore[arg-type]
@@ -862,6 +863,40 @@ class TestSummary:
         result = run("def test_ordinary(): pass", "--gradcheck-summary")
         result.assert_outcomes(passed=1)
         result.stdout.no_fnmatch_line("*gradient checks*")
+
+
+def test_properties_of_a_run_that_is_repeated_are_those_of_the_last(
+    run: Any, pytester: pytest.Pytester
+) -> None:
+    """As plugins repeat a test that fails (pytest-rerunfailures)."""
+    pytester.makeconftest(
+        """
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            for last in (False, True):
+                item._initrequest()
+                reports = runtestprotocol(item, nextitem=nextitem, log=False)
+            for report in reports:
+                item.ihook.pytest_runtest_logreport(report=report)
+            return True
+        """
+    )
+    source = """
+    calls = []
+
+    def test_flaky(gradcheck, record_property):
+        record_property("mine", len(calls))
+        calls.append(gradcheck)
+        gradcheck(Mlp(b1=1.1 if len(calls) == 1 else 1.0))
+        gradcheck(Mlp())
+    """
+    run(HEAD + source, "--junitxml=junit.xml")
+    (case,) = ElementTree.parse(pytester.path / "junit.xml").iter("testcase")
+    found = [(p.get("name"), p.get("value")) for p in case.iter("property")]
+    assert [value for name, value in found if str(name).endswith("status")] == ["pass", "pass"]
+    assert not any(str(name).endswith("cause") for name, _ in found)
+    assert [value for name, value in found if name == "mine"] == ["0", "1"]  # not ours to reset
 
 
 @with_and_without_workers
