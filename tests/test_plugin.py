@@ -91,6 +91,29 @@ class TestReturnedObject:
     """
         ).assert_outcomes(passed=passed, failed=1 - passed)
 
+    @pytest.mark.parametrize(
+        ("factors", "told"),
+        [
+            ("1.1, 1.0, 1.2", "FAIL   Mlp, object 1 of 3 (2 to 3 not checked): relative error"),
+            ("1.0, 1.1, 1.2", "FAIL   Mlp, object 2 of 3 (3 not checked): relative error"),
+            ("1.0, 1.0, 1.2", "FAIL   Mlp, object 3 of 3: relative error"),
+            ("1.0, 1 + 4e-4, 1.0", "GradcheckWarning: Mlp, object 2 of 3: suspect in"),
+            ("1.1", "FAIL   Mlp: relative error"),
+        ],
+    )
+    def test_which_of_several_it_is_and_what_is_left(
+        self, run: Any, factors: str, told: str
+    ) -> None:
+        result = run(
+            HEAD
+            + f"""
+    @pytest.mark.gradcheck
+    def test_nets():
+        return [Mlp(b1=factor) for factor in ({factors},)]
+    """
+        )
+        result.stdout.fnmatch_lines(["*" + told + "*"])
+
     @pytest.mark.parametrize("options", [(), ("-W", "error")])
     def test_pytest_does_not_see_the_returned_value(
         self, run: Any, options: tuple[str, ...]
@@ -340,11 +363,12 @@ def test_what_a_marker_cannot_serve_is_refused_before_it_runs() -> None:
 def test_how_a_sequence_was_read_is_told_where_it_may_not_have_been_meant() -> None:
     error = SubjectError("no")
     for value in ([5], (5,), 5, {1: 2, 3: 4}, range(3)):
-        assert _of_several(error, value) is error
-    told = _of_several(SettingsError("no"), (5, 6))
+        assert _of_several(error, value, 1) is error
+    told = _of_several(SettingsError("no"), (5, 6), 2)
     assert isinstance(told, SettingsError)
-    assert str(told) == "no (the test returned a tuple: 2 objects to be checked)"
-    assert "a list: 3 objects" in str(_of_several(error, [5, 6, 7]))
+    expected = "no (object 2 of 2: the test returned a tuple of objects to check)"
+    assert str(told) == expected
+    assert "1 of 3: the test returned a list" in str(_of_several(error, [5, 6, 7], 1))
 
 
 def test_executor_of_a_call_is_the_one_that_is_asked(run: Any) -> None:
