@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -343,6 +344,13 @@ class TestMistakes:
     def test_messages(self, subject: Any, args: tuple[Any, ...], message: str) -> None:
         with pytest.raises(SubjectError, match=message):
             check(subject, *args)
+
+    def test_arrays_that_no_object_can_move(self) -> None:
+        model = SimpleNamespace(params={"w": X}, loss=lambda: 1.0, grads=lambda: {"w": X})
+        with pytest.raises(
+            SubjectError, match=r"w is of type jax.*np\.array\(value\), or.*functions"
+        ):
+            check(model)
 
     def test_nothing_of_that_name(self) -> None:
         with pytest.raises(SubjectError, match="that is named like"):

@@ -533,6 +533,19 @@ def test_backward_that_ignores_what_comes_from_above(values: list[float], dtype:
         checked(Ignorant.apply, torch.tensor(values, dtype=dtype, requires_grad=True))
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (nn.Linear, "Linear is a class: hand over an instance of it"),
+        (torch.autograd.Function, r"the class of a function: hand over Function\.apply"),
+    ],
+)
+def test_a_class_in_place_of_an_instance(kind: Any, told: str) -> None:
+    for words in ({}, {"loss": torch.sum}):
+        with pytest.raises(SubjectError, match=told):
+            checked(kind, randn(2, 3), **words)
+
+
 # What is not finite is told as such, and warns of nothing of its own.
 
 
