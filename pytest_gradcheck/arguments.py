@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import SettingsError
 from .settings import Settings, is_code_only
-from .values import parse_hooks
+from .values import parse_hooks, parse_names
 
 
 def on_the_line() -> list[Field[Any]]:
@@ -37,9 +37,26 @@ def as_argument(setting: Field[Any]) -> dict[str, Any]:
         "float | None": float,
         "bool": _yes_or_no,
     }
-    several = _hooks if setting.name == "hooks" else _names
-    convert = converters.get(str(setting.type), several)
-    return {**how, "type": convert, "metavar": setting.name.upper()}
+    how["metavar"] = setting.name.upper()
+    if str(setting.type) in converters:
+        return {**how, "type": converters[str(setting.type)]}
+    return {**how, "type": _hooks if setting.name == "hooks" else _names, "action": _Gathered}
+
+
+class _Gathered(argparse.Action):
+    """An option given several times, such as ``--allow=kink --allow=tied``, holds all of it."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        if before is not None:
+            values = before | values if isinstance(values, dict) else (*before, *values)
+        setattr(namespace, self.dest, values)
 
 
 def written(value: Any) -> str:
@@ -60,7 +77,7 @@ def _yes_or_no(text: str) -> bool:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.replace(",", " ").split())
+    return parse_names(text.split())
 
 
 def _hooks(text: str) -> dict[str, str]:

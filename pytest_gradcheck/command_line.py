@@ -19,7 +19,7 @@ from .api import check
 from .arguments import as_argument, flag, on_the_line
 from .core.result import Result
 from .errors import SettingsError, SubjectError
-from .report.cells import Line, Span, harmless, spelt, trimmed
+from .report.cells import Line, Span, harmless, spelt, trimmed, written_in
 from .report.text import View, report
 from .tracebacks import without_ours
 
@@ -56,7 +56,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return UNUSABLE
     width = min(shutil.get_terminal_size().columns, WIDEST)
     try:
-        show(report(result, View(width, options.verbose)))
+        with written_in(sys.stdout.encoding):
+            lines = report(result, View(width, options.verbose))
+        show(lines)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read it, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

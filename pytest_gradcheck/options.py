@@ -14,8 +14,8 @@ import pytest
 
 from .arguments import as_argument, flag, on_the_line
 from .errors import SettingsError
-from .settings import merge
-from .values import parse_hooks
+from .settings import merge, suggestion
+from .values import parse_hooks, parse_names
 
 if TYPE_CHECKING:
     from .report.record import Record
@@ -75,10 +75,20 @@ class Rows(argparse.Action):
             rows = int(values)
             if rows == 0:
                 parser.error(f"argument {option_string}: 0 lines are none; leave the option out")
+        elif values is not None and _is_number(values):
+            parser.error(f"argument {option_string}: {values} is no number of lines, 1 or more")
         elif values is not None:
             left = argparse._UNRECOGNIZED_ARGS_ATTR
             setattr(namespace, left, [*getattr(namespace, left, []), values])
         setattr(namespace, self.dest, rows)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 _OF_THE_RUN: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -123,6 +133,10 @@ def read_for_the_run(config: pytest.Config) -> None:
         except (TypeError, ValueError) as error:  # a number, in TOML
             raise pytest.UsageError(f"gradcheck_{name}: {error}") from None
         line = config.getoption(f"gradcheck_{name}")
+        if line == "":
+            raise pytest.UsageError(
+                f"--gradcheck-{name}= is empty (an empty variable?): give a value, or leave it out"
+            )
         given[name] = str(line if line is not None else ini or "")
     progress, factory = given["progress"] or "auto", given["executor"]
     if progress not in ("auto", "off"):
@@ -194,12 +208,18 @@ def _require_known(config: pytest.Config) -> None:
         except ValueError as error:
             if "unknown configuration value" not in str(error):
                 continue  # a value, not a name: told below
-            try:
-                merge({name.removeprefix("gradcheck_"): None})
-            except SettingsError as unknown:
-                raise pytest.UsageError(f"{name}: {unknown}") from None
+            mistake = _unknown(name.removeprefix("gradcheck_"))
+            raise pytest.UsageError(f"{name}: {mistake}") from None
         except (TypeError, pytest.UsageError):
             continue
+
+
+def _unknown(name: str) -> str:
+    """What is to be said of a name that no ini file can have."""
+    if name == "summary":
+        return "an option of the command line alone: addopts = --gradcheck-summary"
+    known = [*(setting.name for setting in on_the_line()), *(name for name, _, _ in _OF_THE_RUN)]
+    return f"unknown setting {name!r}{suggestion(name, known)}"
 
 
 def _ini(setting: Field[Any]) -> str:
@@ -223,5 +243,5 @@ def _from_ini(setting: Field[Any], value: Any) -> Any:
     if value is None:
         return None
     if _ini_type(setting) == "args":
-        return (parse_hooks(value) if setting.name == "hooks" else tuple(value)) or None
+        return (parse_hooks(value) if setting.name == "hooks" else parse_names(value)) or None
     return float(value) if _ini_type(setting) == "float" else value

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import hookspecs, options
+from .encoding import SENT, encoding_of
 from .errors import GradcheckError, SettingsError, SubjectError
 
 if TYPE_CHECKING:
@@ -62,7 +63,11 @@ def gradcheck(request: pytest.FixtureRequest) -> Gradcheck:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    item.stash[options.RECORDS], item.stash[options.REPORTED] = [], 0  # also of a second run
+    if item.stash.get(options.RECORDS, ()):  # of a first run, before one again
+        from .session import forget
+
+        forget(item)
+    item.stash[options.RECORDS], item.stash[options.REPORTED] = [], 0
     if item.get_closest_marker("gradcheck") is not None:
         from .returned import require_servable
 
@@ -131,6 +136,11 @@ class OnTerminal:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of pytest-xdist in which encoding its warnings will be written."""
+        node.workerinput[SENT] = encoding_of(self.config)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

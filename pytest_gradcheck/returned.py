@@ -7,12 +7,14 @@ import inspect
 import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
 
 from .errors import SettingsError, SubjectError
 from .options import LAYERS, RECORDS
+from .result import Result
 from .session import check_for, marker_layer, report
 from .settings import merge
 from .tracebacks import raise_in, without_ours
@@ -160,21 +162,34 @@ def check_returned(item: pytest.Function, returned: list[Any]) -> None:
     if not subjects:
         _refuse(item, "nothing was checked: the test returned an empty sequence", at_its_end=True)
     settings = merge(*item.config.stash[LAYERS], marker_layer(item))
-    for subject in subjects:
+    for number, subject in enumerate(subjects, 1):
         try:
             result = check_for(item, subject, (), settings)
         except (SettingsError, SubjectError) as error:
-            raise_in(item.obj, _of_several(error, value).with_traceback(None))
+            raise_in(item.obj, _of_several(error, value, number).with_traceback(None))
         except Exception as error:
             if item.config.getoption("fulltrace"):
                 raise
             raise error.with_traceback(without_ours(error))  # noqa: B904 (its own cause stands)
-        report(item, result, returned_by=item.obj)
+        report(item, _one_of(result, number, len(subjects)), returned_by=item.obj)
 
 
-def _of_several(error: Exception, value: Any) -> Exception:
+def _one_of(result: Result, number: int, count: int) -> Result:
+    """A result that says of which object it is, and which ones its failure leaves unchecked."""
+    if count == 1:
+        return result
+    title = f"{result.title}, object {number} of {count}"
+    if result.status == "fail" and number < count:
+        left = f"{number + 1} to {count}" if count - number > 1 else str(count)
+        title += f" ({left} not checked)"
+    return replace(result, title=title)
+
+
+def _of_several(error: Exception, value: Any, number: int) -> Exception:
     """Say how a sequence was read, as ``return network, X, y`` is tempting to write."""
     if type(value) not in (tuple, list) or len(value) < 2:
         return error
-    kind = type(value).__name__
-    return type(error)(f"{error} (the test returned a {kind}: {len(value)} objects to be checked)")
+    kind, count = type(value).__name__, len(value)
+    return type(error)(
+        f"{error} (object {number} of {count}: the test returned a {kind} of objects to check)"
+    )

@@ -15,13 +15,14 @@ from .again import command
 from .core.problem import Problem
 from .core.result import Finding
 from .core.situation import Situation
+from .encoding import encoding_of
 from .errors import GradcheckError, GradcheckWarning, SettingsError, SubjectError
 from .executor import executor_of_the_run
 from .findings import explain
 from .options import LAYERS, RECORDS, REPORTED
 from .points import check_points
 from .progress import shown
-from .report.cells import harmless
+from .report.cells import harmless, spelt, written_in
 from .report.fragment import extra, fragment
 from .report.record import properties, record_of
 from .report.text import failure, headline, warning
@@ -115,6 +116,12 @@ def _adapted(item: pytest.Item, args: tuple[Any, ...], settings: Settings, subje
     return problem
 
 
+def forget(item: pytest.Item) -> None:
+    """Take back the properties of a run, before the test runs again."""
+    ours = {name for record in item.stash[RECORDS] for name, _ in properties(record)}
+    item.user_properties[:] = [given for given in item.user_properties if given[0] not in ours]
+
+
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     """Send the records made since the last report of this test with this one."""
     done = item.stash[REPORTED]
@@ -145,7 +152,10 @@ def report(item: pytest.Item, result: Result, returned_by: Any = None) -> None:
             raise_in(returned_by, error)
         raise error
     if result.status == "warn":
-        message = GradcheckWarning("\n".join(warning(result)))
+        encoding = encoding_of(item.config)
+        with written_in(encoding):
+            lines = warning(result)
+        message = GradcheckWarning("\n".join(spelt(text, encoding) for text in lines))
         if returned_by is None:
             warnings.warn(message, stacklevel=3)
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from .values import (
     Offered,
     allowed,
     hook_names,
+    is_whole,
     one_of,
     patterns,
     positive,
@@ -184,29 +185,30 @@ class Settings:
                 f"confidence={self.confidence!r}: must be at least 0.5 and below 1; certainty takes"
                 ' mode="exhaustive"'
             )
-        whole("max_evaluations", self.max_evaluations, 1)
-        whole("seed", self.seed, 0)
+        for name, least in (("max_evaluations", 1), ("seed", 0), ("train", 1)):
+            value = getattr(self, name)
+            is_function = name == "train" and callable(value) and not isinstance(value, type)
+            if value is not None and not is_function:
+                object.__setattr__(self, name, whole(name, value, least))
+        object.__setattr__(self, "points", whole("points", self.points, 0))
+        object.__setattr__(self, "worst", whole("worst", self.worst, 1, "number of rows"))
         if isinstance(self.freeze_rng, bool):
             object.__setattr__(self, "freeze_rng", "on" if self.freeze_rng else "off")
         one_of("freeze_rng", self.freeze_rng, FREEZE_RNG)
         for name in ("refine", "forward_ad", "batched_grad", "float64", "study"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name}={getattr(self, name)!r}: must be True or False")
-        is_whole = isinstance(self.order, numbers.Integral) and not isinstance(self.order, bool)
-        if not is_whole or self.order not in (1, 2):
+        if not is_whole(self.order) or self.order not in (1, 2):
             raise SettingsError(f"order={self.order!r}: must be 1 or 2")
+        object.__setattr__(self, "order", int(self.order))
         is_zero = isinstance(self.nondet_tol, numbers.Real) and self.nondet_tol == 0
-        if self.nondet_tol is not None and not is_zero:
-            positive("nondet_tol", self.nondet_tol, math.inf)
+        if self.nondet_tol is not None:
+            tolerance = 0.0 if is_zero else positive("nondet_tol", self.nondet_tol, math.inf)
+            object.__setattr__(self, "nondet_tol", tolerance)
         object.__setattr__(self, "wrt", patterns("wrt", self.wrt))
-        if not isinstance(self.worst, int) or isinstance(self.worst, bool) or self.worst < 1:
-            raise SettingsError(f"worst={self.worst!r}: must be a whole number of rows, 1 or more")
         object.__setattr__(self, "allow", allowed(self.allow))
         object.__setattr__(self, "hooks", hook_names(self.hooks))
-        if isinstance(self.train, type) or not callable(self.train):
-            whole("train", self.train, 1)
         object.__setattr__(self, "lr", positive("lr", self.lr, math.inf))
-        whole("points", self.points, 0)
         if self.before_each is not None and not callable(self.before_each):
             raise SettingsError(
                 f"before_each={self.before_each!r}: must be a function without arguments,"
@@ -251,7 +253,7 @@ def merge(*layers: Mapping[str, Any]) -> Settings:
     for layer in layers:
         for name, value in layer.items():
             if name not in NAMES:
-                raise SettingsError(f"unknown setting {name!r}{_suggestion(name)}")
+                raise SettingsError(f"unknown setting {name!r}{suggestion(name)}")
             if value is not None:
                 given[name] = value
     return Settings(**{**given, **_ordered_thresholds(given)})
@@ -281,8 +283,9 @@ def _ordered_thresholds(given: Mapping[str, Any]) -> dict[str, float]:
     return level
 
 
-def _suggestion(name: str) -> str:
+def suggestion(name: str, names: Sequence[str] = NAMES) -> str:
+    """What may have been meant by an unknown name: one like it, one within it, or any there is."""
     import difflib  # not when pytest starts
 
-    close = difflib.get_close_matches(name, NAMES, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; the settings are {', '.join(NAMES)}"
+    close = difflib.get_close_matches(name, names, n=1) or [n for n in names if n in name]
+    return f"; did you mean {close[0]!r}?" if close else f"; the settings are {', '.join(names)}"

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from .report.cells import Line, Span, line, paragraph, spelt, trimmed
+from .encoding import encoding_of
+from .report.cells import Line, Span, line, paragraph, spelt, trimmed, written_in
 from .report.record import Record
 from .report.summary import summary_lines
 from .report.text import View, report
@@ -43,6 +44,8 @@ def paint(test: pytest.TestReport, config: pytest.Config) -> None:
     entry = entries[-1]
     if getattr(entry, "style", None) in ("long", "short"):
         entry.toterminal = partial(_write, entry, entry.toterminal, failure, config)
+    elif getattr(entry, "style", None) == "native":
+        entry.toterminal = partial(_write_native, entry, entry.toterminal, config)
 
 
 def _write(
@@ -55,7 +58,8 @@ def _write(
     if tw is not config.get_terminal_writer():
         original(tw)
         return
-    lines = _lines(failure, min(tw.fullwidth, WIDEST) - len(MARK), config.get_verbosity())
+    with written_in(encoding_of(config)):
+        lines = _lines(failure, min(tw.fullwidth, WIDEST) - len(MARK), config.get_verbosity())
     said = next((i for i, row in enumerate(entry.lines) if row.startswith(MARK)), None)
     place, is_long = entry.reprfileloc, entry.style == "long"
     dataclasses.replace(
@@ -71,6 +75,15 @@ def _write(
     if is_long and place:
         tw.line("")
         place.toterminal(tw)
+
+
+def _write_native(entry: Any, original: Any, config: pytest.Config, tw: Any) -> None:
+    """Write a traceback of Python's own in characters that this terminal has."""
+    if tw is not config.get_terminal_writer():
+        original(tw)
+        return
+    encoding = encoding_of(config)
+    type(entry)([spelt(row, encoding) for row in entry.lines]).toterminal(tw)
 
 
 def _lines(failure: dict[str, Any], width: int, verbosity: int) -> list[Line]:
@@ -104,4 +117,6 @@ def write_summary(
     tw = reporter.config.get_terminal_writer()
     whole = reporter.config.get_verbosity() > 1 or any(map(os.environ.get, ("CI", "BUILD_NUMBER")))
     reporter.section("gradient checks")
-    write_lines(tw, summary_lines(records, rows=rows, width=None if whole else tw.fullwidth))
+    with written_in(encoding_of(reporter.config)):
+        lines = summary_lines(records, rows=rows, width=None if whole else tw.fullwidth)
+    write_lines(tw, lines)

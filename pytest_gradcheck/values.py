@@ -38,11 +38,15 @@ def positive(name: str, value: Any, upper: float) -> float:
     return number
 
 
-def whole(name: str, value: Any, least: int) -> None:
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SettingsError(f"{name}={value!r}: must be a whole number, {least} or more")
+def whole(name: str, value: Any, least: int, what: str = "number") -> int:
+    if not is_whole(value) or value < least:
+        raise SettingsError(f"{name}={value!r}: must be a whole {what}, {least} or more")
+    return int(value)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number of any kind: one of NumPy's is none of Python's."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
@@ -119,6 +123,11 @@ def hook_names(value: Any) -> dict[str, str]:
         if not isinstance(name, str) or not name:
             raise SettingsError(f"hooks[{hook!r}]={name!r}: must be the name of an attribute")
     return dict(value)
+
+
+def parse_names(words: Iterable[str]) -> tuple[str, ...]:
+    """Read ``kink,tied``, as the command line and ini files write them; blanks part them before."""
+    return tuple(name for word in words for name in word.split(",") if name)
 
 
 def parse_hooks(words: Iterable[str]) -> dict[str, str]:

@@ -91,6 +91,14 @@ def test_float32_is_verified_in_float64() -> None:
     assert declined.uncertainty > 1e-8
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
+def test_overflow_in_the_own_precision_fails() -> None:
+    x = np.array([100.0, 1.0], np.float32)
+    result = check(lambda x: anp.sum(anp.log(1 + anp.exp(x))), x)
+    assert result.status == "fail"
+    assert [f.name for f in result.findings] == ["not-finite"]
+
+
 def test_several_outputs_and_which_is_wrong() -> None:
     wrong = with_derivatives(anp.sin, one_entry, same)
     result = check(lambda x: (anp.exp(x), {"sine": [wrong(x)]}), X)

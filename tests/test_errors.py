@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import namedtuple
 from types import SimpleNamespace
 from typing import Any
@@ -105,6 +106,10 @@ SUBJECTS: dict[str, tuple[Any, list[str]]] = {
     "gradient to be broadcast": (
         with_grads(lambda g: {**g, "b1": 0.1}),
         ["grads[b1] has shape ()", "(4,)"],
+    ),
+    "gradient in a pair": (
+        with_grads(lambda g: (0.5, g)),
+        ["grads returned a pair, (float, dict)", "gradient alone"],
     ),
     "gradient None": (
         with_grads(lambda g: {**g, "b1": None}),
@@ -266,6 +271,75 @@ def test_hook_that_changes_the_parameters(hook: str) -> None:
     assert frozen(model.params) == before
 
 
+class Single:
+    """One parameter, and a loss that does to it whatever `touch` does."""
+
+    def __init__(self, touch: Any = None) -> None:
+        self.params = {"w": np.array([0.0, 1.0, 2.0])}
+        self.touch = touch
+
+    def loss(self) -> Any:
+        if self.touch is not None:
+            self.touch(self.params["w"])
+        return np.sum(np.sin(self.params["w"]))
+
+    def grads(self) -> Any:
+        return {"w": np.cos(self.params["w"])}
+
+
+@pytest.mark.filterwarnings("ignore:Setting the shape")
+@pytest.mark.parametrize(
+    ("touch", "told"),
+    [
+        (lambda w: setattr(w, "shape", (3, 1)), r"in shape, from \(3,\) to \(3, 1\)"),
+        (lambda w: np.negative(w, out=w, where=w == 0), "in the sign of a zero: -0.0"),
+    ],
+    ids=["shape", "sign"],
+)
+def test_what_a_loss_changes_that_no_distance_shows(touch: Any, told: str) -> None:
+    with pytest.raises(SubjectError, match=rf"changes the parameters: w \({told}\)"):
+        check(Single(touch))
+
+
+def test_a_loss_that_is_kept_is_asked_after() -> None:
+    class Kept(Single):
+        @functools.lru_cache  # noqa: B019 (the mistake)
+        def loss(self) -> Any:
+            return super().loss()
+
+    with pytest.raises(SubjectError, match=r"kept \(lru_cache, cached_property\)\? Clear it"):
+        check(Kept())
+
+
+def test_a_loss_that_is_rounded_is_asked_after() -> None:
+    words = {"grads": lambda w: 2e-3 * w, "params": np.array([0.5, 1.5])}
+    with pytest.raises(SubjectError, match=r"does not reach.* is it rounded, by int\(\.\.\.\)"):
+        check(loss=lambda w: int(1e-9 * w @ w) + 3, **words)
+    with pytest.raises(SubjectError, match=r"claimed\. Was the array"):
+        check(loss=lambda w: 3.0, **words)
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ((1.0,), r"Single\.loss\(\).* is called without arguments, not with the 1 given: leave"),
+        ((1.0, 2.0), "not with the 2 given"),
+    ],
+)
+def test_data_for_a_loss_that_takes_none(args: tuple[float, ...], told: str) -> None:
+    with pytest.raises(SubjectError, match=told):
+        check(Single(), *args)
+
+
+def test_data_in_another_number_than_the_loss_takes() -> None:
+    class Taking(Single):
+        def loss(self, X: Any, y: Any) -> Any:
+            return super().loss()
+
+    with pytest.raises(SubjectError, match=r"with the 1 argument given: hand over those that it"):
+        check(Taking(), 1.0)
+
+
 def test_loss_that_is_not_deterministic_tells_the_size_of_the_jitter() -> None:
     noise = iter(np.arange(1000.0))
     model = Mlp()
@@ -335,7 +409,7 @@ def test_a_returned_tuple_is_told_to_be_several_objects(run: Any) -> None:
         """
     )
     result.stdout.fnmatch_lines(
-        ["FAILED *return an object that holds its data*a tuple: 3 objects*"]
+        ["FAILED *return an object that holds its data*object 1 of 3*a tuple*"]
     )
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -257,6 +258,14 @@ class TestPrecision:
         result = check(with_backward(jnp.sin, spoil), X)
         assert result.status == "fail"
 
+    @pytest.mark.parametrize(
+        "function", [lambda x: jnp.sum(jnp.log(1 + jnp.exp(x))), jnp.exp], ids=["loss", "outputs"]
+    )
+    def test_overflow_in_the_own_precision_is_no_random_draw(self, function: Any) -> None:
+        result = check(function, jnp.array([100.0, 1.0]))
+        assert result.status == "fail"
+        assert "not-finite" in [f.name for f in result.findings]
+
     def test_functions_that_insist_on_float32(self) -> None:
         def loss(x: Any) -> Any:
             if x.dtype != jnp.float32:
@@ -335,6 +344,13 @@ class TestMistakes:
     def test_messages(self, subject: Any, args: tuple[Any, ...], message: str) -> None:
         with pytest.raises(SubjectError, match=message):
             check(subject, *args)
+
+    def test_arrays_that_no_object_can_move(self) -> None:
+        model = SimpleNamespace(params={"w": X}, loss=lambda: 1.0, grads=lambda: {"w": X})
+        with pytest.raises(
+            SubjectError, match=r"w is of type jax.*np\.array\(value\), or.*functions"
+        ):
+            check(model)
 
     def test_nothing_of_that_name(self) -> None:
         with pytest.raises(SubjectError, match="that is named like"):

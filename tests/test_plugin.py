@@ -91,6 +91,29 @@ class TestReturnedObject:
     """
         ).assert_outcomes(passed=passed, failed=1 - passed)
 
+    @pytest.mark.parametrize(
+        ("factors", "told"),
+        [
+            ("1.1, 1.0, 1.2", "FAIL   Mlp, object 1 of 3 (2 to 3 not checked): relative error"),
+            ("1.0, 1.1, 1.2", "FAIL   Mlp, object 2 of 3 (3 not checked): relative error"),
+            ("1.0, 1.0, 1.2", "FAIL   Mlp, object 3 of 3: relative error"),
+            ("1.0, 1 + 4e-4, 1.0", "GradcheckWarning: Mlp, object 2 of 3: suspect in"),
+            ("1.1", "FAIL   Mlp: relative error"),
+        ],
+    )
+    def test_which_of_several_it_is_and_what_is_left(
+        self, run: Any, factors: str, told: str
+    ) -> None:
+        result = run(
+            HEAD
+            + f"""
+    @pytest.mark.gradcheck
+    def test_nets():
+        return [Mlp(b1=factor) for factor in ({factors},)]
+    """
+        )
+        result.stdout.fnmatch_lines(["*" + told + "*"])
+
     @pytest.mark.parametrize("options", [(), ("-W", "error")])
     def test_pytest_does_not_see_the_returned_value(
         self, run: Any, options: tuple[str, ...]
@@ -340,11 +363,12 @@ def test_what_a_marker_cannot_serve_is_refused_before_it_runs() -> None:
 def test_how_a_sequence_was_read_is_told_where_it_may_not_have_been_meant() -> None:
     error = SubjectError("no")
     for value in ([5], (5,), 5, {1: 2, 3: 4}, range(3)):
-        assert _of_several(error, value) is error
-    told = _of_several(SettingsError("no"), (5, 6))
+        assert _of_several(error, value, 1) is error
+    told = _of_several(SettingsError("no"), (5, 6), 2)
     assert isinstance(told, SettingsError)
-    assert str(told) == "no (the test returned a tuple: 2 objects to be checked)"
-    assert "a list: 3 objects" in str(_of_several(error, [5, 6, 7]))
+    expected = "no (object 2 of 2: the test returned a tuple of objects to check)"
+    assert str(told) == expected
+    assert "1 of 3: the test returned a list" in str(_of_several(error, [5, 6, 7], 1))
 
 
 def test_executor_of_a_call_is_the_one_that_is_asked(run: Any) -> None:
@@ -373,7 +397,8 @@ def test_a_warning_points_to_the_test_that_returned_the_object(
     line: int | None, shown: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "warning", lambda result: ["WARN", "more"])
-    item = SimpleNamespace(reportinfo=lambda: ("test_net.py", line, "test_net"))
+    config = SimpleNamespace(workerinput={"gradcheck_encoding": "utf-8"})
+    item = SimpleNamespace(reportinfo=lambda: ("test_net.py", line, "test_net"), config=config)
     result = SimpleNamespace(status="warn")
     with pytest.warns(GradcheckWarning, match="WARN\nmore") as seen:
         session.report(item, result, returned_by=len)  # type: ignore[arg-type]
@@ -862,6 +887,40 @@ class TestSummary:
         result = run("def test_ordinary(): pass", "--gradcheck-summary")
         result.assert_outcomes(passed=1)
         result.stdout.no_fnmatch_line("*gradient checks*")
+
+
+def test_properties_of_a_run_that_is_repeated_are_those_of_the_last(
+    run: Any, pytester: pytest.Pytester
+) -> None:
+    """As plugins repeat a test that fails (pytest-rerunfailures)."""
+    pytester.makeconftest(
+        """
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            for last in (False, True):
+                item._initrequest()
+                reports = runtestprotocol(item, nextitem=nextitem, log=False)
+            for report in reports:
+                item.ihook.pytest_runtest_logreport(report=report)
+            return True
+        """
+    )
+    source = """
+    calls = []
+
+    def test_flaky(gradcheck, record_property):
+        record_property("mine", len(calls))
+        calls.append(gradcheck)
+        gradcheck(Mlp(b1=1.1 if len(calls) == 1 else 1.0))
+        gradcheck(Mlp())
+    """
+    run(HEAD + source, "--junitxml=junit.xml")
+    (case,) = ElementTree.parse(pytester.path / "junit.xml").iter("testcase")
+    found = [(p.get("name"), p.get("value")) for p in case.iter("property")]
+    assert [value for name, value in found if str(name).endswith("status")] == ["pass", "pass"]
+    assert not any(str(name).endswith("cause") for name, _ in found)
+    assert [value for name, value in found if name == "mine"] == ["0", "1"]  # not ours to reset
 
 
 @with_and_without_workers

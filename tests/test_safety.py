@@ -206,6 +206,24 @@ def test_loss_without_squares_is_refused(mode: str, scale: float, said: str) -> 
         )
 
 
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+def test_floating_point_errors_that_raise_are_those_of_the_subject(mode: str) -> None:
+    class Radial(Holder):
+        seen: ClassVar[list[str]] = []
+
+        def loss(self) -> float:
+            self.seen.append(np.geterr()["under"])
+            return float(np.sum(np.exp(-(self.params["x"] ** 2))))
+
+        def grads(self) -> Any:
+            x = self.params["x"]
+            return {"x": -2 * x * np.exp(-(x**2))}  # 1e-61 at 12: no number of float32
+
+    with np.errstate(all="raise"):
+        assert check(Radial({"x": np.array([0.5, 1.0, 12.0])}), mode=mode).status == "pass"
+    assert Radial.seen[0] == "raise"
+
+
 def test_gradient_however_small_is_zero_at_an_optimum() -> None:
     result = check(loss=lambda p: p @ p, grads=lambda p: 2 * p, params=np.full(3, 1e-150))
     assert result.status == "warn"

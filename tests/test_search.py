@@ -69,7 +69,7 @@ class TestReach:
 
         base = float(loss(parameter.array))
         block = SimpleNamespace(parameter=parameter, claimed=np.array(claim, float))
-        point = SimpleNamespace(loss=at, base=base, may_be_zero=lambda i: zero)
+        point = SimpleNamespace(loss=Loss(at), base=base, may_be_zero=lambda i: zero)
         require_reach([block, block], [1], point)
         return seen
 
@@ -116,7 +116,7 @@ class TestReach:
             SimpleNamespace(parameter=Parameter(name, np.ones(2)), claimed=np.ones(2))
             for name in ("a", "b", "c")
         ]
-        point: Any = SimpleNamespace(loss=lambda: 0.5, base=0.5, may_be_zero=lambda i: i == 1)
+        point: Any = SimpleNamespace(loss=Loss(lambda: 0.5), base=0.5, may_be_zero=lambda i: i == 1)
         with pytest.raises(SubjectError, match="moving a, c does not reach"):
             require_reach(blocks, [0, 1, 2], point)
         require_reach(blocks, [], point)

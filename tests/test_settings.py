@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,9 @@ WRITTEN = [
     ("worst", "3", "3"),
     ("allow", "kink", "('kink',)"),
     ("allow", "kink tied", "('kink', 'tied')"),
+    ("allow", "kink, tied", "('kink', 'tied')"),
+    ("allow", "kink,tied,", "('kink', 'tied')"),
+    ("wrt", "W1, b1", "('W1', 'b1')"),
     ("hooks", "loss=loss grads=grads", "{'loss': 'loss', 'grads': 'grads'}"),
 ]
 
@@ -93,6 +97,21 @@ class TestEverySettingCanBeWrittenDown:
         self, run: Any, pytester: pytest.Pytester, name: str, written: str, expected: str
     ) -> None:
         assert chosen(run, pytester, name, None, written, None, None) == expected
+
+
+def test_lists_stand_below_each_other_in_an_ini_file(run: Any, pytester: pytest.Pytester) -> None:
+    assert (
+        chosen(run, pytester, "allow", "\n  kink,\n  tied", None, None, None) == "('kink', 'tied')"
+    )
+
+
+def test_an_option_given_twice_adds_up(run: Any, pytester: pytest.Pytester) -> None:
+    for name, words, expected in (
+        ("allow", ("kink", "tied,coarse"), "('kink', 'tied', 'coarse')"),
+        ("hooks", ("loss=loss", "grads=grads"), "{'loss': 'loss', 'grads': 'grads'}"),
+    ):
+        pytester.makeini(f"[pytest]\naddopts = --gradcheck-{name}={words[0]}")
+        assert chosen(run, pytester, name, None, words[1], None, None) == expected
 
 
 MODULE = """
@@ -139,7 +158,7 @@ def test_markers_merge_key_by_key(run: Any) -> None:
 # Each impossible setting with what the message must contain.
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"epsilon": 1e-7}, "unknown setting 'epsilon'"),
-    ({"tolerance": 1e-7}, "unknown setting 'tolerance'"),
+    ({"tolerance": 1e-7}, "unknown setting 'tolerance'; did you mean 'tol'?"),
     ({"worts": 3}, "did you mean 'worst'"),
     ({"eps": 0}, "eps=0: must be positive"),
     ({"eps": -1e-7}, "eps=-1e-07: must be positive"),
@@ -238,6 +257,9 @@ def test_mistake_in_a_marker_fails_that_test_alone(
         ("--gradcheck-allow=dropout", "allow='dropout': no such finding"),
         ("--gradcheck-hooks=forward", "'forward' is not of the form hook=name"),
         ("--gradcheck-hooks=lost=forward", "'lost' is not one of"),
+        ("--gradcheck-json=", "--gradcheck-json= is empty"),
+        ("--gradcheck-summary=-1", "-1 is no number of lines"),
+        ("--gradcheck-summary=1.5", "1.5 is no number of lines"),
     ],
 )
 def test_mistake_on_the_command_line_is_one_usage_error(
@@ -268,7 +290,9 @@ MISTAKES = [
     ("gradcheck_hooks", "forward", '["forward"]', "not of the form hook=name"),
     ("gradcheck_hooks", "lost=forward", '["lost=forward"]', "'lost' is not one of"),
     ("gradcheck_worts", "3", "3", "did you mean 'worst'"),
-    ("gradcheck_tolerance", "1", "1", "unknown setting 'tolerance'"),
+    ("gradcheck_tolerance", "1", "1", "unknown setting 'tolerance'; did you mean 'tol'?"),
+    ("gradcheck_summary", "3", "3", "an option of the command line alone"),
+    ("gradcheck_zoom", "3", "3", "study, progress, executor, json, html"),
 ]
 FILES = {
     "pytest.ini": "[pytest]\n{name} = {ini}",
@@ -392,6 +416,16 @@ def test_defaults() -> None:
 def test_the_last_possible_values(given: dict[str, Any]) -> None:
     written = Settings(**given).written()
     assert {name: written[name] for name in given} == given
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    names = ("max_evaluations", "seed", "worst", "train", "points", "order")
+    made = Settings(
+        **dict.fromkeys(names, np.int64(2)), tol=np.float32(0.5), nondet_tol=np.float32(0)
+    )
+    written = made.written()
+    assert [type(written[name]) for name in names] == [int] * len(names)
+    assert json.loads(json.dumps(written))["nondet_tol"] == 0
 
 
 @pytest.mark.parametrize(

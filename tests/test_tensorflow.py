@@ -151,6 +151,13 @@ def test_float32_is_verified_in_float64() -> None:
     assert declined.uncertainty > 1e-8
 
 
+def test_overflow_in_the_own_precision_fails() -> None:
+    x = tensor([100.0, 1.0], tf.float32)
+    result = check(lambda x: tf.reduce_sum(tf.math.log(1 + tf.exp(x))), x)
+    assert result.status == "fail"
+    assert [f.name for f in result.findings] == ["not-finite"]
+
+
 def test_variables_that_a_function_closes_over_are_measured_where_they_are() -> None:
     w = tf.Variable(X, dtype=tf.float32)
     result = check(lambda v: tf.reduce_mean(tf.tanh(w) ** 2), w, allow=["coarse"])

@@ -30,6 +30,27 @@ MANY = """
         params = {f"encoder.layers.{i}.attention.weight": np.ones(2) + i for i in range(20)}
         gradcheck(Holder(params, factor=1.1))
 """
+PENALTY = """
+    import numpy as np
+    import pytest
+
+    class Ridge:
+        def __init__(self, weight):
+            self.weight = weight
+            self.params = {"W": np.random.default_rng(0).normal(size=(4, 3))}
+
+        def loss(self):
+            penalty = self.weight / 2 * np.sum(self.params["W"] ** 2)
+            return np.sum(np.tanh(self.params["W"])) + penalty
+
+        def grads(self):  # without that of the penalty
+            return {"W": 1 - np.tanh(self.params["W"]) ** 2}
+
+    @pytest.mark.gradcheck
+    @pytest.mark.parametrize("weight", [0.1, 1e-4])
+    def test_fails_and_warns(weight):
+        return Ridge(weight)
+"""
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -139,6 +160,26 @@ class TestCharacters:
         text = subprocess.run(command, capture_output=True, check=False).stdout.decode("ascii")
         assert re.search(r"E   b1             4  FAIL    \S+ \+- \S+  =====", text), text
         assert "\\u" not in text and "\\x" not in text
+
+    @pytest.mark.parametrize("how", [(), ("-n1",), ("--tb=native",)], ids=str)
+    def test_what_is_spelt_out_fits(
+        self, pytester: pytest.Pytester, run: Any, monkeypatch: pytest.MonkeyPatch, how: Any
+    ) -> None:
+        run(PENALTY, "--collect-only")
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--gradcheck-summary"]
+        text = subprocess.run([*command, *how], capture_output=True, check=False).stdout
+        lines = text.decode("ascii").splitlines()
+        assert sum("lambda/2 theta^2" in line for line in lines) == 2, lines
+        assert not any(escape in line for line in lines for escape in ("\\u", "\\x", "\\n"))
+        if how != ("--tb=native",):  # a traceback of Python's has whole sentences
+            ours = [line for line in lines if line.startswith(("E ", "  ")) and ".py:" not in line]
+            assert max(map(len, ours)) <= 80
+            heads = [line for line in ours if "+-  difference" in line]
+            rows = [line for line in ours if re.search(r"\[\d, \d\] .*[+-]\d\.\d\de-", line)]
+            assert len({len(line) - 2 * line.startswith("E") for line in heads + rows}) == 1
 
     def test_names_cannot_steer_the_terminal(self, run: Any) -> None:
         result = run(

@@ -509,20 +509,60 @@ def test_parameter_used_behind_the_back_of_autograd() -> None:
     assert wrong_blocks(checked(Net(), torch.randn(4, 3))) == ["gain"]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_backward_that_ignores_what_comes_from_above(dtype: Any) -> None:
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([0.5, -0.3], torch.float64),
+        ([0.5, -0.3], torch.float32),
+        ([180.0, 1.0], torch.float16),  # the squares of these gradients are infinite in them
+        ([1e25, 1.0], torch.float32),
+    ],
+)
+def test_backward_that_ignores_what_comes_from_above(values: list[float], dtype: Any) -> None:
     class Ignorant(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, x: Any) -> Any:
             ctx.save_for_backward(x)
-            return x.square().sum()
+            return (x / 1e10 if x.max() > 1e10 else x).square().sum()
 
         @staticmethod
         def backward(ctx: Any, g: Any) -> Any:
             return 2 * ctx.saved_tensors[0]
 
     with pytest.raises(SubjectError, match="multiply by grad_output"):
-        checked(Ignorant.apply, randn(3, dtype=dtype))
+        checked(Ignorant.apply, torch.tensor(values, dtype=dtype, requires_grad=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (nn.Linear, "Linear is a class: hand over an instance of it"),
+        (torch.autograd.Function, r"the class of a function: hand over Function\.apply"),
+    ],
+)
+def test_a_class_in_place_of_an_instance(kind: Any, told: str) -> None:
+    for words in ({}, {"loss": torch.sum}):
+        with pytest.raises(SubjectError, match=told):
+            checked(kind, randn(2, 3), **words)
+
+
+# What is not finite is told as such, and warns of nothing of its own.
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("function", [torch.sqrt, lambda x: torch.log(x).sum()])
+def test_infinite_gradients_fail(function: Any, dtype: Any) -> None:
+    x = torch.tensor([0.0, 1.0, 2.0], dtype=dtype, requires_grad=True)
+    result = checked(function, x, batched_grad=True, nondet_tol=0.0)
+    assert result.status == "fail"
+    assert "not-finite" in [f.name for f in result.findings]
+
+
+@pytest.mark.filterwarnings("error")
+def test_large_gradients_in_half_precision_warn_of_nothing() -> None:
+    x = torch.tensor([200.0, 1.0], dtype=torch.float16, requires_grad=True)
+    assert checked(lambda x: x**2, x, batched_grad=True).status == "pass"
 
 
 # Tied weights.

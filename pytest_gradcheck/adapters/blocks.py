@@ -16,6 +16,9 @@ from ..core.structure import Leaf, flatten, match, rebuild
 from ..core.tied import tie
 from ..errors import SubjectError
 
+NUMBERS = (int, float, np.number)
+"""What the loss in ``(loss, gradient)`` may be."""
+
 
 class Blocks:
     """The parameters of a subject.
@@ -79,6 +82,7 @@ class Blocks:
 
     def gather(self, claimed: Any) -> list[NDArray[Any]]:
         """Claimed gradients, flat, one for each block; parts of tied parameters are summed."""
+        _refuse_pair(self.tree, claimed)
         values = match(self.tree, claimed)
         gradients = [
             as_gradient(value, leaf.name, np.shape(leaf.value))
@@ -140,6 +144,19 @@ def accepts(function: Any, args: tuple[Any, ...]) -> bool:
     except ValueError:  # a built-in without a signature
         return True
     return True
+
+
+def _refuse_pair(tree: Any, claimed: Any) -> None:
+    """Refuse ``(loss, gradient)`` from `grads`: that is what a loss may return."""
+    gradient = second_of_pair(claimed)
+    if gradient is None or isinstance(tree, (list, tuple)) or isinstance(gradient, NUMBERS):
+        return
+    if isinstance(claimed[0], NUMBERS):
+        raise SubjectError(
+            f"grads returned a pair, ({type(claimed[0]).__name__}, {type(gradient).__name__}): if"
+            " that is (loss, gradient), let grads return the gradient alone; or let loss return"
+            " both, and have no grads"
+        )
 
 
 def _same_memory(a: Any, b: Any) -> bool:

@@ -49,6 +49,8 @@ class Called:
         SubjectError
             Naming which of the two it is.
         """
+        if isinstance(self.subject, type):
+            raise SubjectError(f"{self.title} is a class: hand over an instance of it")
         if not callable(self.subject):
             raise SubjectError(f"{self.subject!r} is neither a module nor a function")
         if self.loss is not None and not callable(self.loss):

@@ -108,12 +108,7 @@ class Hooks:
                 " a method, called again at every moved point"
             )
         if not accepts(self.get("loss"), args):
-            raise SubjectError(
-                f"{self._called('loss')}{inspect.signature(self.get('loss'))} cannot be called"
-                f" {f'with the {len(args)} arguments given' if args else 'without its arguments'}:"
-                " hand them over to the fixture, as in gradcheck(obj, X, y); or, for the marker,"
-                " return an object that holds its data"
-            )
+            raise SubjectError(self._not_accepted())
 
     def name(self, hook: str) -> str:
         return self.names.get(hook, hook)
@@ -261,6 +256,25 @@ class Hooks:
                 " grads a method that calls it and returns the gradients"
             )
         backward()
+
+    def _not_accepted(self) -> str:
+        """What is to be said where `loss` does not take the arguments that were given."""
+        loss = f"{self._called('loss')}{inspect.signature(self.get('loss'))}"
+        count = len(self.args)
+        if count and accepts(self.get("loss"), ()):
+            return (
+                f"{loss} is called without arguments, not with the {count} given: leave them out,"
+                " as in gradcheck(obj), if the object holds its data"
+            )
+        if count:
+            return (
+                f"{loss} cannot be called with the {count} argument{'s' if count > 1 else ''}"
+                " given: hand over those that it takes, as in gradcheck(obj, X, y)"
+            )
+        return (
+            f"{loss} cannot be called without its arguments: hand them over to the fixture, as in"
+            " gradcheck(obj, X, y); or, for the marker, return an object that holds its data"
+        )
 
     def _called(self, hook: str) -> str:
         return f"{type(self.subject).__name__}.{self.name(hook)}"

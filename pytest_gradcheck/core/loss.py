@@ -58,6 +58,8 @@ class Loss:
         How the first step of every entry is evaluated, if not one by one.
     watch : callable or None
         Who is told how far the check is: for the eyes only.
+    whole : bool
+        Whether its value at the point was an integer, not a floating-point number.
     """
 
     def __init__(self, function: Callable[[], Any]) -> None:
@@ -68,6 +70,7 @@ class Loss:
         self.watch = _WATCH.get()
         self.expected: int | None = None
         self.where = ""
+        self.whole = False
 
     def __call__(self) -> float:
         self.evaluations += 1
@@ -102,7 +105,9 @@ class Loss:
     def strict(self) -> float:
         """The same where an exception is the user's to see: at the point of the check itself."""
         self.evaluations += 1
-        return scalar(self.function())
+        value = self.function()
+        self.whole = isinstance(value, (int, np.integer))
+        return scalar(value)
 
 
 def _as_float(function: Callable[[], Any]) -> Callable[[], float]:

@@ -190,7 +190,10 @@ def require_floating(leaf: Leaf) -> None:
                 " .to_numpy(copy=True), to which loss and grads give their labels again"
             )
         elif hasattr(value, "__array__"):
-            hint = "no adapter took it, and only NumPy arrays can be moved in place"
+            hint = (
+                "only NumPy arrays can be moved in place; let params hold them, np.array(value), or"
+                " check functions of the parameters: gradcheck(loss=f, grads=df, params=x0)"
+            )
         else:
             hint = "expected a mapping of names to arrays, a sequence of arrays, or one array"
         raise SubjectError(

@@ -288,7 +288,7 @@ class Saved:
             Naming the parameters and how far they moved.
         """
         changed = [
-            f"{p.name} (by up to {_distance(p, values):.3g})"
+            f"{p.name} ({_change(p, values)})"
             for p, values in zip(self.parameters, self._values, strict=True)
             if not p.is_as(values)
         ]
@@ -300,6 +300,11 @@ class Saved:
             )
 
 
-def _distance(parameter: Parameter, values: Any) -> float:
+def _change(parameter: Parameter, values: Any) -> str:
+    """In what a parameter is no longer as it was."""
+    shape = parameter.array.shape
+    if shape != parameter.shape:
+        return f"in shape, from {parameter.shape} to {shape}"
     before = np.asarray(values, dtype=np.float64).reshape(-1)
-    return float(np.max(np.abs(parameter.read() - before), initial=0.0))
+    distance = float(np.max(np.abs(parameter.read() - before), initial=0.0))
+    return f"by up to {distance:.3g}" if distance else "in the sign of a zero: -0.0"

@@ -52,8 +52,14 @@ def require_reach(blocks: Sequence[Evidence], unmoved: Iterable[int], point: Poi
     if unread:
         raise SubjectError(
             f"moving {', '.join(unread)} does not reach the loss: it stays {point.base!r} to the"
-            " last bit, though a gradient is claimed. Was the array copied or rebound"
-            " (params[k] = params[k].astype(...)) after the layers took hold of it? Hand out the"
-            " arrays that the loss reads, or write values back by set_params(params). If the loss"
+            f" last bit, though a gradient is claimed. {_rounded(point)}Was the array copied or"
+            " rebound (params[k] = params[k].astype(...)) after the layers took hold of it? Hand"
+            " out the arrays that the loss reads, or write values back by set_params(params). Is an"
+            " earlier loss kept (lru_cache, cached_property)? Clear it in before_each=. If the loss"
             " does not depend on it, its gradient is zero."
         )
+
+
+def _rounded(point: Point) -> str:
+    whole = point.loss.whole
+    return "The loss is a whole number (int): is it rounded, by int(...) or //? " if whole else ""

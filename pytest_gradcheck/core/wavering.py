@@ -69,8 +69,9 @@ def beside(
 
 
 def apart(claims: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> list[float]:
-    """How far other claims are off, in norm."""
-    return [
-        float(np.linalg.norm(claim.astype(np.float64) - other))
-        for claim, other in zip(claims, others, strict=True)
-    ]
+    """How far other claims are off, in norm; NaN where both are infinite."""
+    with np.errstate(all="ignore"):
+        return [
+            float(np.linalg.norm(claim.astype(np.float64) - other))
+            for claim, other in zip(claims, others, strict=True)
+        ]

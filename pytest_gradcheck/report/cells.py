@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +37,8 @@ SPELT = {
 }
 """What stands for a character where the encoding of the output has none for it."""
 
+
+_ENCODING: ContextVar[str | None] = ContextVar("encoding", default=None)
 
 TIE = "\N{NO-BREAK SPACE}"
 """A space at which no line is broken; plain once it is."""
@@ -113,10 +117,21 @@ def _spelt(letter: str, encoding: str) -> str:
     return letter
 
 
+@contextmanager
+def written_in(encoding: str | None) -> Iterator[None]:
+    """What is laid out inside fits when it is written in this encoding: ``theta`` takes five."""
+    token = _ENCODING.set(encoding)
+    try:
+        yield
+    finally:
+        _ENCODING.reset(token)
+
+
 def columns(text: str) -> int:
-    """How many columns of a terminal `text` takes."""
+    """How many columns of a terminal `text` takes, in the characters of its encoding."""
     return sum(
-        0 if unicodedata.combining(letter) else 2 if _is_wide(letter) else 1 for letter in text
+        0 if unicodedata.combining(letter) else 2 if _is_wide(letter) else 1
+        for letter in spelt(text, _ENCODING.get())
     )
 
 

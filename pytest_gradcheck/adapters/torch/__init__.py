@@ -41,6 +41,10 @@ def adapt(subject: Any, args: tuple[Any, ...], settings: Settings) -> Problem | 
             return None
         if not owns(subject, args):
             return None
+    function = subject.subject
+    if isinstance(function, type) and issubclass(function, torch.autograd.Function):
+        name = function.__name__
+        raise SubjectError(f"{name} is the class of a function: hand over {name}.apply")
     subject.require_callable()
     if torch.is_inference_mode_enabled():
         raise SubjectError(

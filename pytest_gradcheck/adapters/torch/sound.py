@@ -57,7 +57,7 @@ def _require_linear(weighed: Weighed, outputs: Sequence[Any], once: Sequence[NDA
         doubled = _gradients(weighed, outputs, twice)
     except Exception:  # a backward pass that frees what it needs can be run only once
         return
-    gap, size = _norm([2 * a - b for a, b in zip(once, doubled, strict=True)]), _norm(once)
+    gap, size = _norm(_less(doubled, once, times=2)), _norm(once)
     if np.isfinite(gap) and gap > LINEAR * size:
         raise SubjectError(
             "the backward pass does not multiply by the gradient from above: with twice the"
@@ -70,7 +70,7 @@ def _require_each_alone(
     weighed: Weighed, once: Sequence[NDArray[Any]], again: Callable[[], None]
 ) -> None:
     """An output that nobody uses has no cotangent: None arrives in the backward pass, or zeros."""
-    gap, size = list(once), _norm(once)
+    gap, size = once, _norm(once)
     for k, output in enumerate(weighed.cotangents.outputs):
         again()
         graph = _graph(weighed)
@@ -82,7 +82,7 @@ def _require_each_alone(
                 f"the backward pass fails where only {output.name} is used, and the gradients from"
                 f" above of the others are undefined: {type(error).__name__}: {error}"
             ) from error
-        gap = [rest - part for rest, part in zip(gap, alone, strict=True)]
+        gap = _less(gap, alone)
         size += _norm(alone)
     if np.isfinite(_norm(gap)) and _norm(gap) > LINEAR * size:
         raise SubjectError(
@@ -96,7 +96,7 @@ def _require_each_alone(
 def _require_same(
     once: Sequence[NDArray[Any]], again: Sequence[NDArray[Any]], tolerance: float
 ) -> None:
-    gap = max(float(np.max(np.abs(a - b), initial=0.0)) for a, b in zip(once, again, strict=True))
+    gap = max(float(np.max(np.abs(off), initial=0.0)) for off in _less(once, again))
     if not gap <= tolerance:
         raise SubjectError(
             "the backward pass is not deterministic: two runs at the same point differ by up to"
@@ -130,7 +130,7 @@ def _require_batched(
 def _gaps(alone: NDArray[Any], found: Any) -> list[NDArray[Any]]:
     """What a batch of a cotangent and its negative has too much."""
     pair = np.zeros((2, *alone.shape)) if found is None else to_numpy(found)
-    return [pair[0] - alone, pair[1] + alone]
+    return _less([pair[0], -pair[1]], [alone, alone])
 
 
 def _graph(weighed: Weighed) -> list[Any]:
@@ -144,8 +144,26 @@ def _gradients(
     if not any(y.requires_grad for y in outputs):
         return [np.zeros(()) for _ in weighed.call.tensors]
     found = weighed.gradients(outputs, weights=weights, retain_graph=True)
-    return [np.zeros(()) if g is None else to_numpy(g).copy() for g in found]
+    return [np.zeros(()) if g is None else _in_double(to_numpy(g)) for g in found]
 
 
+def _in_double(array: NDArray[Any]) -> NDArray[Any]:
+    """A copy in double precision: the square of 256 is infinite in half."""
+    return np.array(array, np.result_type(array.dtype, np.float64))
+
+
+# Infinite gradients are told where the claim is looked at: their differences warn of nothing here.
+
+
+@np.errstate(all="ignore")
+def _less(
+    these: Sequence[NDArray[Any]], those: Sequence[NDArray[Any]], *, times: float = 1
+) -> list[NDArray[Any]]:
+    """Differences, for which infinity and NaN are the same as themselves."""
+    pairs = [(a, times * b) for a, b in zip(these, those, strict=True)]
+    return [np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, a - b) for a, b in pairs]
+
+
+@np.errstate(all="ignore")
 def _norm(parts: Sequence[NDArray[Any]]) -> float:
     return float(np.linalg.norm([np.linalg.norm(part) for part in parts]))
