@@ -67,6 +67,9 @@ class Probes:
     def share(self) -> float:
         return 1.0
 
+    def size(self) -> None:
+        return None
+
     def fit(self, pattern: np.ndarray, besides: np.ndarray | None = None) -> Fit | None:
         along = self.v @ pattern
         seen = self.seen - (0 if besides is None else self.v @ besides)
@@ -326,6 +329,31 @@ def test_gradient_that_is_zero_but_for_its_error_bars_has_no_entries_to_rearrang
     assert causes([MeasuredEvidence(measured, parameter.read(), wrong=True)]) == []
 
 
+def zero_claimed(numeric: np.ndarray, bar: np.ndarray, calls: Any = None) -> list[str]:
+    parameter = Parameter("w", np.ones(numeric.size))
+    measured = Measured(parameter, np.zeros(numeric.size), numeric, bar, np.zeros(numeric.size))
+    return [
+        f.name for f in causes([MeasuredEvidence(measured, np.ones(3), wrong=True)], calls=calls)
+    ]
+
+
+def test_zero_is_not_written_only_where_a_gradient_was_measured() -> None:
+    bar = np.full(3, 1e-16)
+    some = np.array([1e-12, -3e-12, 2e-12])
+    assert zero_claimed(some, bar) == ["not-written"]
+    assert zero_claimed(np.array([1.0, -2.0, 3.0]) * bar, bar) == []  # noise
+    assert zero_claimed(np.full(3, np.nan), np.full(3, np.nan)) == []
+    for rounded, named in ((1e-15, ["not-written"]), (1e-13, [])):
+        calls = calls_of()
+        calls.rounded = lambda name, digit=rounded: digit
+        assert zero_claimed(some, bar, calls) == named
+
+
+def test_zero_claim_beside_an_infinite_loss_is_not_called_unwritten() -> None:
+    result = check(loss=lambda x: float(-np.inf), grads=lambda x: 0 * x, params=np.ones(3))
+    assert [f.name for f in result.findings] == ["not-finite"]
+
+
 @few
 @given(models())
 def test_right_gradient_says_nothing(model: Model) -> None:
@@ -531,6 +559,7 @@ def calls_of(again: Arrays | None = None, moved: Arrays | None = None) -> Any:
         follows=lambda name: True,
         nearby=lambda times=1.0: None,
         without=lambda sample: None,
+        rounded=lambda name: 0.0,
     )
 
 
@@ -922,6 +951,19 @@ class TestSituation:
         assert self.look(lambda s: s.followed(["b"]), self.Sum()) == []
         assert self.look(lambda s: s.followed(["a"]), self.Sum(power=1.0)) == []
         assert self.look(lambda s: s.followed(["a", "b"]), self.Sum(dtype=np.float32)) == ["a"]
+
+    def test_what_a_last_digit_changes(self) -> None:
+        def one_digit(situation: Any) -> tuple[float, float]:
+            return situation.rounded("a"), situation.rounded("b")
+
+        for dtype, least in ((np.float64, 1e-12), (np.float32, 1e-5)):
+            of_a, of_b = self.look(one_digit, self.Sum(dtype=dtype))
+            gradient = 2 * np.linalg.norm(self.Sum().params["a"])
+            assert 0.2 < of_a / (np.finfo(dtype).eps * gradient) < 5
+            assert of_b <= least * np.finfo(dtype).eps * 1e4  # linear in it: none but rounding
+        subject = self.Sum(power=2.5)
+        subject.params["a"] = np.full(4, 1e-9)
+        assert self.look(lambda s: s.rounded("a"), subject) == 0.0  # out of its domain
 
     @pytest.mark.parametrize("kind", [dict, list])
     def test_numbers_are_moved_from_where_they_stood(self, kind: type) -> None:

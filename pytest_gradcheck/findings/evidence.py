@@ -97,6 +97,10 @@ class Evidence(Protocol):
         """Part of the entries that are wrong, of those whose gradient is not zero."""
         ...
 
+    def size(self) -> tuple[float, float] | None:
+        """Norm of the measured gradient and of its error bar; None where only places are known."""
+        ...
+
 
 class MeasuredEvidence:
     """Evidence where every entry was measured.
@@ -189,6 +193,10 @@ class MeasuredEvidence:
         live = self._usable & ((self.claimed != 0) | (self._numeric != 0))
         wrong = np.abs(self.claimed - self._numeric) > self._bars(1.0)
         return float(np.mean(wrong[live])) if live.any() else 0.0
+
+    def size(self) -> tuple[float, float] | None:
+        known = self._usable
+        return norm(self._numeric[known]), norm(self._bar[known])
 
     def error_in(self, unit: float) -> float | None:
         known = self._usable

@@ -49,6 +49,13 @@ class SlopesEvidence:
     def share(self) -> float:
         return 1.0  # as its entries picked at random were
 
+    def size(self) -> tuple[float, float] | None:
+        values, bars = (
+            float(np.sqrt(np.mean(seen**2))) / self._slopes.weight
+            for seen in (self._slopes.values, self._slopes.bars)
+        )
+        return values, bars
+
     def error_in(self, unit: float) -> float | None:
         size = unit * self._slopes.weight * float(np.linalg.norm(self.claimed))
         return float(np.sqrt(np.mean(self._errors**2))) / size if size > 0 else None
@@ -110,6 +117,9 @@ class RegionsEvidence:
 
     def share(self) -> float:
         return float(np.mean(self._wrong))
+
+    def size(self) -> tuple[float, float] | None:
+        return None
 
     def error_in(self, unit: float) -> float | None:
         return None
