@@ -477,6 +477,15 @@ def test_large_factor_is_whole_only_where_it_is_known_so_well() -> None:
         assert "the same constant in every entry" in found.message
 
 
+@pytest.mark.parametrize(("factor", "is_step"), [(-0.01, True), (-0.003, True), (-30.0, False)])
+def test_factor_below_zero_is_told_with_its_sign(factor: float, is_step: bool) -> None:
+    g = np.random.default_rng(0).normal(size=5)
+    [found] = single(g, factor * g)
+    assert found.name == "factor" and "wrong sign" in found.message
+    assert ("an update step" in found.message) == is_step
+    assert "samples" not in found.message
+
+
 @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
 def test_missing_projection_of_a_normalisation_is_no_mere_penalty(mode: str) -> None:
     target, theta = np.random.default_rng(0).normal(size=(2, 6))
