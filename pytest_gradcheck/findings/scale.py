@@ -94,10 +94,7 @@ def _anonymous(value: float, close: float) -> str:
     if value < 0:
         if abs(value) >= 1:
             return "the wrong sign, and the same constant in every entry"
-        return (
-            f"the wrong sign, and {-value:.6g} in every entry. Is it an update step, -lr *"
-            " gradient, that is handed out as the gradient?"
-        )
+        return f"the wrong sign, and {-value:.6g}, as an update step, -lr * gradient, has"
     number = value if value >= 1 else 1 / value
     whole, off = round(number), close / value * number
     if whole > 2 and abs(number - whole) <= off < CHANCE:
