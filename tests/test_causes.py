@@ -666,6 +666,53 @@ def test_swapped_gradients_of_which_one_is_constant_are_not_stale() -> None:
     assert [(f.name, f.where) for f in found] == [("swapped", ("gamma", "beta"))]
 
 
+class Scaled:
+    """tanh(gamma (X W + b) + beta), whose backward pass can forget gamma; some are held fixed."""
+
+    def __init__(self, slip: str, *, free: str = "W b gamma beta V") -> None:
+        rng = np.random.default_rng(9)
+        shapes = {"W": (8, 10), "b": 10, "gamma": 10, "beta": 10, "V": (10, 4)}
+        self.all = {k: 0.5 * rng.normal(size=shape) for k, shape in shapes.items()}
+        self.all["gamma"] += 1
+        self.params = {k: self.all[k] for k in free.split()}
+        self.X, self.Y, self.slip = rng.normal(size=(20, 8)), rng.normal(size=(20, 4)), slip
+
+    def passed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        p = self.all
+        z = self.X @ p["W"] + p["b"]
+        h = np.tanh(p["gamma"] * z + p["beta"])
+        return z, h, h @ p["V"] - self.Y
+
+    def loss(self) -> float:
+        return float(np.mean(self.passed()[-1] ** 2))
+
+    def grads(self) -> Arrays:
+        z, h, r = self.passed()
+        d = 2 * r / r.size
+        da = (d @ self.all["V"].T) * (1 - h * h)
+        dz = da if self.slip == "scale" else da * self.all["gamma"]
+        found = {"W": self.X.T @ dz, "b": dz.sum(0), "gamma": (da * z).sum(0), "beta": da.sum(0)}
+        if self.slip == "twice":
+            found["gamma"] = found["beta"]
+        return {k: {**found, "V": h.T @ d}[k] for k in self.params}
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize(
+    ("slip", "free", "causes"),
+    [
+        ("scale", "W b gamma beta V", [("upstream", ("W", "b"))]),
+        ("scale", "b gamma beta V", []),
+        ("twice", "W b gamma beta V", [("swapped", ("gamma",))]),
+    ],
+)
+def test_gradients_equal_because_of_a_forgotten_scale_are_not_one_written_twice(
+    slip: str, free: str, causes: list[Any], mode: str
+) -> None:
+    found = check(Scaled(slip, free=free), mode=mode).findings
+    assert [(f.name, f.where) for f in found if f.name != "wrong-region"] == causes
+
+
 # Random directions alone
 
 

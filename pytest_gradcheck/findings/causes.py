@@ -21,7 +21,6 @@ FAMILIES: tuple[Family, ...] = (
     scale.sign,
     scale.factor,
     exchange.swapped,
-    exchange.copied,
     layout.layout,
     penalty.l2,
     penalty.l1,
@@ -31,6 +30,7 @@ FAMILIES: tuple[Family, ...] = (
     written.partly,
     written.sample_left_out,
     precision.low_precision,
+    exchange.copied,
     upstream.upstream,
 )
 """In the order in which they are believed."""
