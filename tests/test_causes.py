@@ -810,6 +810,37 @@ def test_small_error_in_a_gradient_that_bends_fast_is_no_rounding(
     assert "low-precision" not in {f.name for f in result.findings}
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_epsilon_of_a_normalisation_left_out_is_no_rounding(seed: int) -> None:
+    """Errors of 1e-6, of either sign: smooth, and told as such by how they move."""
+    rng = np.random.default_rng(9)
+    X, y = rng.normal(size=(20, 8)), np.eye(4)[rng.integers(0, 4, 20)]
+    rng = np.random.default_rng(seed)
+    params = {"W": rng.normal(size=(8, 10)) * 0.5, "V": rng.normal(size=(10, 4)) * 0.5}
+
+    def passed(p: Arrays) -> tuple[np.ndarray, ...]:
+        z = X @ p["W"]
+        z = (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5)
+        h = 1 / (1 + np.exp(-z))
+        e = np.exp(h @ p["V"])
+        return z, h, e / e.sum(1, keepdims=True)
+
+    def loss(p: Arrays) -> float:
+        penalty = sum(np.sum(theta**2) for theta in p.values())
+        return float(-np.mean(np.sum(y * np.log(passed(p)[-1]), 1)) + 0.05 * penalty)
+
+    def grads(p: Arrays) -> Arrays:
+        z, h, q = passed(p)
+        d = (q - y) / 20
+        dz = (d @ p["V"].T) * h * (1 - h)
+        dz = (dz - dz.mean(0) - z * (dz * z).mean(0)) / np.sqrt((X @ p["W"]).var(0))
+        return {"W": X.T @ dz + 0.1 * p["W"], "V": h.T @ d + 0.1 * p["V"]}
+
+    result = check(loss=loss, grads=grads, params=params)
+    assert result.status == "warn"
+    assert "low-precision" not in {f.name for f in result.findings}
+
+
 def test_float32_inside_is_told_by_probes() -> None:
     def single(p: Any, X: np.ndarray, y: np.ndarray) -> Any:
         a = np.tanh(X.astype(np.float32) @ p["w"].astype(np.float32))
