@@ -565,7 +565,7 @@ def calls_of(again: Arrays | None = None, moved: Arrays | None = None) -> Any:
     return SimpleNamespace(
         again=lambda: flat(again),
         moved=lambda far=None: flat(moved),
-        follows=lambda name: True,
+        followed=lambda names: list(names),
         nearby=lambda times=1.0: None,
         without=lambda sample: None,
         rounded=lambda name: 0.0,
@@ -648,6 +648,33 @@ def test_of_a_piecewise_linear_loss_no_gradient_is_stale(dtype: str) -> None:
     other = check(loss=loss, grads=lambda w: grads(w, -0.1, 0.9), params=w)
     assert other.status == "fail"
     assert [f.name for f in other.findings] == []
+
+
+POINT, SLOPES = np.random.default_rng(0).normal(size=(2, 12))
+CONSTANT: dict[str, tuple[Callable[[np.ndarray], float], np.ndarray, list[str]]] = {
+    "square": (lambda x: x @ x, 1.8 * POINT, ["stale", "factor"]),
+    "fourth power": (lambda x: np.sum(x**4), 3.6 * POINT**3, ["stale", "factor"]),
+    "concave": (lambda x: SLOPES @ x - x @ x / 4, SLOPES, ["stale", "l2-extra"]),
+    "penalised": (lambda x: SLOPES @ x + x @ x / 4, SLOPES, ["l2-missing"]),
+    "sign": (lambda x: -SLOPES @ x, SLOPES, ["sign"]),
+}
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize("kind", CONSTANT)
+def test_a_constant_gradient_is_stale_beside_what_fits_it_at_this_point(
+    kind: str, mode: str
+) -> None:
+    """A penalty may be missing in a claim that is constant; a linear loss has a gradient so."""
+    loss, kept, causes = CONSTANT[kind]
+    params = {"x": POINT, "y": np.ones(3)}
+    result = check(
+        loss=lambda p: float(loss(p["x"]) + np.sum(np.exp(p["y"]))),
+        grads=lambda p: {"x": kept, "y": np.exp(p["y"])},
+        params=params,
+        mode=mode,
+    )
+    assert [f.name for f in result.findings if f.name != "wrong-region"] == causes
 
 
 def test_swapped_gradients_of_which_one_is_constant_are_not_stale() -> None:

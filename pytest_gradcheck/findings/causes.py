@@ -67,4 +67,4 @@ def causes(
         told = {name for f in new if f.evidence.get("explains", True) for name in f.where}
         left = [e for e in scene.open if e.name not in told]
         scene = replace(scene, open=left, found=tuple(found))
-    return found
+    return sorted(found, key=lambda f: f.name != "stale")  # of which others are a coincidence
