@@ -1066,6 +1066,19 @@ class TestSituation:
         assert self.look(lambda s: s.followed(["a"]), self.Sum(power=1.0)) == []
         assert self.look(lambda s: s.followed(["a", "b"]), self.Sum(dtype=np.float32)) == ["a"]
 
+    def test_how_much_parameters_change_the_loss_by_their_size(self) -> None:
+        of_a, of_b, of_all = (
+            self.look(lambda s, names=names: s.change(names), self.Sum())
+            for names in (["a"], ["b"], ["a", "b"])
+        )
+        assert 0.05 < of_a < 5 and 0.05 < of_b < 5 and of_all != of_a
+        subject = self.Sum(power=2.5)
+        subject.params["a"] = np.array([1e-9, 1e-9, 1e-9, 1.0])
+        assert self.look(lambda s: s.change(["a"]), subject) == np.inf  # out of its domain
+        subject = self.Sum()
+        subject.params = {"a": np.zeros(4), "b": np.zeros(2)}
+        assert self.look(lambda s: s.change(["a"]), subject) == np.inf  # there is no loss
+
     def test_what_a_last_digit_changes(self) -> None:
         def one_digit(situation: Any) -> tuple[float, float]:
             return situation.rounded("a"), situation.rounded("b")

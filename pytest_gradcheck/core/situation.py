@@ -98,6 +98,26 @@ class Situation:
             self.saved.restore()
         return found
 
+    def change(self, names: Sequence[str]) -> float:
+        """How much the loss changes, relative to it, as these parameters move by their own size.
+
+        Infinite where there is no loss, or zero here.
+        """
+        rng, base = np.random.default_rng(0), self.point.base
+        changes = []
+        try:
+            for _ in range(2):  # one may go along a level line by chance
+                for parameter in (p for p in self.saved.parameters if p.name in names):
+                    theta = np.asarray(self.saved.origin(parameter), dtype=np.float64)
+                    step = rng.standard_normal(theta.size) * np.sqrt(np.mean(theta**2))
+                    parameter.write(parameter.round(theta + step))
+                changes.append(abs(self.point.loss() - base))
+        except Exception:
+            return math.inf
+        finally:
+            self.saved.restore()
+        return max(changes) / abs(base) if base and all(map(math.isfinite, changes)) else math.inf
+
     def rounded(self, name: str) -> float:
         """What a last digit of one parameter changes its gradient by, as the loss bends; a norm.
 

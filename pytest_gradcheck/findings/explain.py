@@ -40,7 +40,7 @@ def explain(situation: Situation) -> list[Finding]:
         sizes = sizes_of(names, shapes, situation.args)
         found += causes([e for e in evidence if e is not None], sizes=sizes, calls=situation)
     args = [_as_array(given) for given in situation.args]
-    return found + health(names, thetas, shapes, claims, args)
+    return found + health(names, thetas, shapes, claims, args, situation.change)
 
 
 def _evidence(
