@@ -67,7 +67,7 @@ class Probes:
     def share(self) -> float:
         return 1.0
 
-    def size(self) -> None:
+    def size(self, clear: float) -> None:
         return None
 
     def fit(self, pattern: np.ndarray, besides: np.ndarray | None = None) -> Fit | None:
@@ -347,6 +347,16 @@ def test_zero_is_not_written_only_where_a_gradient_was_measured() -> None:
         calls = calls_of()
         calls.rounded = lambda name, digit=rounded: digit
         assert zero_claimed(some, bar, calls) == named
+
+
+@pytest.mark.parametrize(("least", "named"), [(0.3, ["not-written"]), (0.0, [])])
+def test_zero_is_not_written_where_all_entries_together_say_so(least: float, named: Any) -> None:
+    """As probes prove that a claim is wrong, when the search for the entries has ended."""
+    some = np.array([0.1, -0.3, 0.2])
+    parameter = Parameter("w", np.ones(3))
+    measured = Measured(parameter, np.zeros(3), some, np.ones(3), np.zeros(3))
+    of_w = MeasuredEvidence(measured, np.ones(3), wrong=True, least=least)
+    assert [f.name for f in causes([of_w])] == named
 
 
 def test_zero_claim_beside_an_infinite_loss_is_not_called_unwritten() -> None:

@@ -164,6 +164,6 @@ def _of_patterns(alike: Sequence[Pattern], what: str, names: Sequence[str]) -> F
     return Finding(
         "wrong-region",
         tuple(dict.fromkeys(names[region.block] for region in regions)),
-        f"{', '.join(labels)}: in every entry {what}{bar}",
+        f"{some(labels)}: in every entry {what}{bar}",
         {"regions": labels, "constant": alike[0].constant, "of": alike[0].of},
     )

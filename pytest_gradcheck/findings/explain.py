@@ -56,7 +56,8 @@ def _evidence(
     regions = _unknown_regions(block, found)
     if wrong and regions:
         return RegionsEvidence(block, regions, theta)
-    return MeasuredEvidence(block.as_measured(), theta, wrong=wrong)
+    least = block.error_limits()[0]
+    return MeasuredEvidence(block.as_measured(), theta, wrong=wrong, least=least)
 
 
 def _unknown_regions(block: Probed, found: Sequence[Finding]) -> list[Any]:

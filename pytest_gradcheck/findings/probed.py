@@ -49,12 +49,10 @@ class SlopesEvidence:
     def share(self) -> float:
         return 1.0  # as its entries picked at random were
 
-    def size(self) -> tuple[float, float] | None:
-        values, bars = (
-            float(np.sqrt(np.mean(seen**2))) / self._slopes.weight
-            for seen in (self._slopes.values, self._slopes.bars)
-        )
-        return values, bars
+    def size(self, clear: float) -> float | None:
+        values = self._slopes.values
+        seen = np.where(np.abs(values) > clear * self._slopes.bars, values, 0.0)
+        return float(np.sqrt(np.mean(seen**2))) / self._slopes.weight
 
     def error_in(self, unit: float) -> float | None:
         size = unit * self._slopes.weight * float(np.linalg.norm(self.claimed))
@@ -118,7 +116,7 @@ class RegionsEvidence:
     def share(self) -> float:
         return float(np.mean(self._wrong))
 
-    def size(self) -> tuple[float, float] | None:
+    def size(self, clear: float) -> float | None:
         return None
 
     def error_in(self, unit: float) -> float | None:

@@ -16,7 +16,7 @@ from .scene import Scene, listed, where
 SHOWN = 4
 """Positions along an axis that are listed."""
 CLEAR = 5.0
-"""Error bars by which a measured gradient must exceed zero."""
+"""Error bars from which a measured entry is a gradient."""
 DIGITS = 100.0
 """What a last digit of the parameters changes, so many times over, is rounding yet."""
 
@@ -43,13 +43,12 @@ def _is_gradient(e: Evidence, scene: Scene) -> bool:
     Where the loss is zero but for rounding (at the parameters that the data were made with), that
     has a slope as well, as large as what a last digit of the parameters makes of the gradient.
     """
-    size = e.size()
-    if size is None:
+    measured = e.size(CLEAR)
+    if measured is None:
         return True  # its places were found one by one
-    measured, bar = size
-    if not measured > CLEAR * bar:
-        return False
-    return scene.calls is None or measured > DIGITS * scene.calls.rounded(e.name)
+    if scene.calls is None or measured == 0:
+        return measured > 0
+    return measured > DIGITS * scene.calls.rounded(e.name)
 
 
 def partly(scene: Scene) -> Iterator[Finding]:
