@@ -67,6 +67,9 @@ class Probes:
     def share(self) -> float:
         return 1.0
 
+    def size(self, clear: float) -> None:
+        return None
+
     def fit(self, pattern: np.ndarray, besides: np.ndarray | None = None) -> Fit | None:
         along = self.v @ pattern
         seen = self.seen - (0 if besides is None else self.v @ besides)
@@ -326,6 +329,41 @@ def test_gradient_that_is_zero_but_for_its_error_bars_has_no_entries_to_rearrang
     assert causes([MeasuredEvidence(measured, parameter.read(), wrong=True)]) == []
 
 
+def zero_claimed(numeric: np.ndarray, bar: np.ndarray, calls: Any = None) -> list[str]:
+    parameter = Parameter("w", np.ones(numeric.size))
+    measured = Measured(parameter, np.zeros(numeric.size), numeric, bar, np.zeros(numeric.size))
+    return [
+        f.name for f in causes([MeasuredEvidence(measured, np.ones(3), wrong=True)], calls=calls)
+    ]
+
+
+def test_zero_is_not_written_only_where_a_gradient_was_measured() -> None:
+    bar = np.full(3, 1e-16)
+    some = np.array([1e-12, -3e-12, 2e-12])
+    assert zero_claimed(some, bar) == ["not-written"]
+    assert zero_claimed(np.array([1.0, -2.0, 3.0]) * bar, bar) == []  # noise
+    assert zero_claimed(np.full(3, np.nan), np.full(3, np.nan)) == []
+    for rounded, named in ((1e-15, ["not-written"]), (1e-13, [])):
+        calls = calls_of()
+        calls.rounded = lambda name, digit=rounded: digit
+        assert zero_claimed(some, bar, calls) == named
+
+
+@pytest.mark.parametrize(("least", "named"), [(0.3, ["not-written"]), (0.0, [])])
+def test_zero_is_not_written_where_all_entries_together_say_so(least: float, named: Any) -> None:
+    """As probes prove that a claim is wrong, when the search for the entries has ended."""
+    some = np.array([0.1, -0.3, 0.2])
+    parameter = Parameter("w", np.ones(3))
+    measured = Measured(parameter, np.zeros(3), some, np.ones(3), np.zeros(3))
+    of_w = MeasuredEvidence(measured, np.ones(3), wrong=True, least=least)
+    assert [f.name for f in causes([of_w])] == named
+
+
+def test_zero_claim_beside_an_infinite_loss_is_not_called_unwritten() -> None:
+    result = check(loss=lambda x: float(-np.inf), grads=lambda x: 0 * x, params=np.ones(3))
+    assert [f.name for f in result.findings] == ["not-finite"]
+
+
 @few
 @given(models())
 def test_right_gradient_says_nothing(model: Model) -> None:
@@ -449,6 +487,15 @@ def test_large_factor_is_whole_only_where_it_is_known_so_well() -> None:
         assert "the same constant in every entry" in found.message
 
 
+@pytest.mark.parametrize(("factor", "is_step"), [(-0.01, True), (-0.003, True), (-30.0, False)])
+def test_factor_below_zero_is_told_with_its_sign(factor: float, is_step: bool) -> None:
+    g = np.random.default_rng(0).normal(size=5)
+    [found] = single(g, factor * g)
+    assert found.name == "factor" and "wrong sign" in found.message
+    assert ("an update step" in found.message) == is_step
+    assert "samples" not in found.message
+
+
 @pytest.mark.parametrize("mode", ["exhaustive", "probe"])
 def test_missing_projection_of_a_normalisation_is_no_mere_penalty(mode: str) -> None:
     target, theta = np.random.default_rng(0).normal(size=(2, 6))
@@ -528,9 +575,10 @@ def calls_of(again: Arrays | None = None, moved: Arrays | None = None) -> Any:
     return SimpleNamespace(
         again=lambda: flat(again),
         moved=lambda far=None: flat(moved),
-        follows=lambda name: True,
+        followed=lambda names: list(names),
         nearby=lambda times=1.0: None,
         without=lambda sample: None,
+        rounded=lambda name: 0.0,
     )
 
 
@@ -612,6 +660,33 @@ def test_of_a_piecewise_linear_loss_no_gradient_is_stale(dtype: str) -> None:
     assert [f.name for f in other.findings] == []
 
 
+POINT, SLOPES = np.random.default_rng(0).normal(size=(2, 12))
+CONSTANT: dict[str, tuple[Callable[[np.ndarray], float], np.ndarray, list[str]]] = {
+    "square": (lambda x: x @ x, 1.8 * POINT, ["stale", "factor"]),
+    "fourth power": (lambda x: np.sum(x**4), 3.6 * POINT**3, ["stale", "factor"]),
+    "concave": (lambda x: SLOPES @ x - x @ x / 4, SLOPES, ["stale", "l2-extra"]),
+    "penalised": (lambda x: SLOPES @ x + x @ x / 4, SLOPES, ["l2-missing"]),
+    "sign": (lambda x: -SLOPES @ x, SLOPES, ["sign"]),
+}
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize("kind", CONSTANT)
+def test_a_constant_gradient_is_stale_beside_what_fits_it_at_this_point(
+    kind: str, mode: str
+) -> None:
+    """A penalty may be missing in a claim that is constant; a linear loss has a gradient so."""
+    loss, kept, causes = CONSTANT[kind]
+    params = {"x": POINT, "y": np.ones(3)}
+    result = check(
+        loss=lambda p: float(loss(p["x"]) + np.sum(np.exp(p["y"]))),
+        grads=lambda p: {"x": kept, "y": np.exp(p["y"])},
+        params=params,
+        mode=mode,
+    )
+    assert [f.name for f in result.findings if f.name != "wrong-region"] == causes
+
+
 def test_swapped_gradients_of_which_one_is_constant_are_not_stale() -> None:
     rng = np.random.default_rng(0)
     params = {"x": rng.normal(size=4), "gamma": rng.normal(size=4), "beta": rng.normal(size=4)}
@@ -626,6 +701,53 @@ def test_swapped_gradients_of_which_one_is_constant_are_not_stale() -> None:
 
     found = check(loss=loss, grads=grads, params=params).findings
     assert [(f.name, f.where) for f in found] == [("swapped", ("gamma", "beta"))]
+
+
+class Scaled:
+    """tanh(gamma (X W + b) + beta), whose backward pass can forget gamma; some are held fixed."""
+
+    def __init__(self, slip: str, *, free: str = "W b gamma beta V") -> None:
+        rng = np.random.default_rng(9)
+        shapes = {"W": (8, 10), "b": 10, "gamma": 10, "beta": 10, "V": (10, 4)}
+        self.all = {k: 0.5 * rng.normal(size=shape) for k, shape in shapes.items()}
+        self.all["gamma"] += 1
+        self.params = {k: self.all[k] for k in free.split()}
+        self.X, self.Y, self.slip = rng.normal(size=(20, 8)), rng.normal(size=(20, 4)), slip
+
+    def passed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        p = self.all
+        z = self.X @ p["W"] + p["b"]
+        h = np.tanh(p["gamma"] * z + p["beta"])
+        return z, h, h @ p["V"] - self.Y
+
+    def loss(self) -> float:
+        return float(np.mean(self.passed()[-1] ** 2))
+
+    def grads(self) -> Arrays:
+        z, h, r = self.passed()
+        d = 2 * r / r.size
+        da = (d @ self.all["V"].T) * (1 - h * h)
+        dz = da if self.slip == "scale" else da * self.all["gamma"]
+        found = {"W": self.X.T @ dz, "b": dz.sum(0), "gamma": (da * z).sum(0), "beta": da.sum(0)}
+        if self.slip == "twice":
+            found["gamma"] = found["beta"]
+        return {k: {**found, "V": h.T @ d}[k] for k in self.params}
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "probe"])
+@pytest.mark.parametrize(
+    ("slip", "free", "causes"),
+    [
+        ("scale", "W b gamma beta V", [("upstream", ("W", "b"))]),
+        ("scale", "b gamma beta V", []),
+        ("twice", "W b gamma beta V", [("swapped", ("gamma",))]),
+    ],
+)
+def test_gradients_equal_because_of_a_forgotten_scale_are_not_one_written_twice(
+    slip: str, free: str, causes: list[Any], mode: str
+) -> None:
+    found = check(Scaled(slip, free=free), mode=mode).findings
+    assert [(f.name, f.where) for f in found if f.name != "wrong-region"] == causes
 
 
 # Random directions alone
@@ -721,6 +843,37 @@ def test_small_error_in_a_gradient_that_bends_fast_is_no_rounding(
         return slope * (a / r - np.sum(a * u) * u / w.size / r**3)
 
     result = check(loss=loss, grads=forgets_epsilon, params=w, mode=mode)
+    assert result.status == "warn"
+    assert "low-precision" not in {f.name for f in result.findings}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_epsilon_of_a_normalisation_left_out_is_no_rounding(seed: int) -> None:
+    """Errors of 1e-6, of either sign: smooth, and told as such by how they move."""
+    rng = np.random.default_rng(9)
+    X, y = rng.normal(size=(20, 8)), np.eye(4)[rng.integers(0, 4, 20)]
+    rng = np.random.default_rng(seed)
+    params = {"W": rng.normal(size=(8, 10)) * 0.5, "V": rng.normal(size=(10, 4)) * 0.5}
+
+    def passed(p: Arrays) -> tuple[np.ndarray, ...]:
+        z = X @ p["W"]
+        z = (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5)
+        h = 1 / (1 + np.exp(-z))
+        e = np.exp(h @ p["V"])
+        return z, h, e / e.sum(1, keepdims=True)
+
+    def loss(p: Arrays) -> float:
+        penalty = sum(np.sum(theta**2) for theta in p.values())
+        return float(-np.mean(np.sum(y * np.log(passed(p)[-1]), 1)) + 0.05 * penalty)
+
+    def grads(p: Arrays) -> Arrays:
+        z, h, q = passed(p)
+        d = (q - y) / 20
+        dz = (d @ p["V"].T) * h * (1 - h)
+        dz = (dz - dz.mean(0) - z * (dz * z).mean(0)) / np.sqrt((X @ p["W"]).var(0))
+        return {"W": X.T @ dz + 0.1 * p["W"], "V": h.T @ d + 0.1 * p["V"]}
+
+    result = check(loss=loss, grads=grads, params=params)
     assert result.status == "warn"
     assert "low-precision" not in {f.name for f in result.findings}
 
@@ -922,6 +1075,32 @@ class TestSituation:
         assert self.look(lambda s: s.followed(["b"]), self.Sum()) == []
         assert self.look(lambda s: s.followed(["a"]), self.Sum(power=1.0)) == []
         assert self.look(lambda s: s.followed(["a", "b"]), self.Sum(dtype=np.float32)) == ["a"]
+
+    def test_how_much_parameters_change_the_loss_by_their_size(self) -> None:
+        of_a, of_b, of_all = (
+            self.look(lambda s, names=names: s.change(names), self.Sum())
+            for names in (["a"], ["b"], ["a", "b"])
+        )
+        assert 0.05 < of_a < 5 and 0.05 < of_b < 5 and of_all != of_a
+        subject = self.Sum(power=2.5)
+        subject.params["a"] = np.array([1e-9, 1e-9, 1e-9, 1.0])
+        assert self.look(lambda s: s.change(["a"]), subject) == np.inf  # out of its domain
+        subject = self.Sum()
+        subject.params = {"a": np.zeros(4), "b": np.zeros(2)}
+        assert self.look(lambda s: s.change(["a"]), subject) == np.inf  # there is no loss
+
+    def test_what_a_last_digit_changes(self) -> None:
+        def one_digit(situation: Any) -> tuple[float, float]:
+            return situation.rounded("a"), situation.rounded("b")
+
+        for dtype, least in ((np.float64, 1e-12), (np.float32, 1e-5)):
+            of_a, of_b = self.look(one_digit, self.Sum(dtype=dtype))
+            gradient = 2 * np.linalg.norm(self.Sum().params["a"])
+            assert 0.2 < of_a / (np.finfo(dtype).eps * gradient) < 5
+            assert of_b <= least * np.finfo(dtype).eps * 1e4  # linear in it: none but rounding
+        subject = self.Sum(power=2.5)
+        subject.params["a"] = np.full(4, 1e-9)
+        assert self.look(lambda s: s.rounded("a"), subject) == 0.0  # out of its domain
 
     @pytest.mark.parametrize("kind", [dict, list])
     def test_numbers_are_moved_from_where_they_stood(self, kind: type) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from network import Network
 
+from pytest_gradcheck import check
 from pytest_gradcheck.findings.health import health
 
 few = settings(max_examples=40)
@@ -95,6 +96,54 @@ def test_columns_of_zero_biases_are_ordinary() -> None:
 def test_small_numbers_are_a_matter_of_units_if_they_matter() -> None:
     theta = 1e-6 * RNG.normal(size=20)
     assert not health(["rates"], [theta], [(4, 5)], [1e6 * RNG.normal(size=20)])
+
+
+@pytest.mark.parametrize("at_the_fit", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_constants_in_small_units_are_not_near_zero(scale: float, at_the_fit: bool) -> None:
+    """Michaelis and Menten's, in moles, as they are told apart from weights near zero."""
+    S, rate, half = scale * np.geomspace(1e-3, 1.0, 9), 1.7 * scale, 0.03 * scale
+    noise = 0.02 * np.cos(np.arange(9)) * (not at_the_fit)
+    seen = rate * S / (half + S) * (1 + noise) + 1e-3 * scale * np.sin(9 * np.arange(9))
+
+    def parts(p: Any) -> tuple[np.ndarray, np.ndarray]:
+        part = S / (p["half"] + S)
+        return p["rate"] * part - seen, part
+
+    def grads(p: Any) -> Any:
+        r, part = parts(p)
+        slope = np.array(-2 * np.sum(r * p["rate"] * part / (p["half"] + S)))
+        return {"rate": np.array(2 * np.sum(r * part)), "half": slope}
+
+    params = {"rate": np.array(rate), "half": np.array(half)}
+    result = check(loss=lambda p: float(np.sum(parts(p)[0] ** 2)), grads=grads, params=params)
+    assert "near-zero-parameters" not in {f.name for f in result.findings}
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-7])
+def test_single_numbers_near_zero_are_told_no_standard_deviation(scale: float) -> None:
+    def loss(p: Any) -> float:
+        return float((2 - np.tanh(3 * p["a"] + p["b"])) ** 2)
+
+    def grads(p: Any) -> Any:
+        t = np.tanh(3 * p["a"] + p["b"])
+        slope = -2 * (2 - t) * (1 - t * t)
+        return {"a": 3 * slope, "b": slope}
+
+    result = check(loss=loss, grads=grads, params={"a": np.array(scale), "b": np.array(-2 * scale)})
+    (finding,) = (f for f in result.findings if f.name == "near-zero-parameters")
+    assert "Start from other values" in finding.message
+    assert "standard deviation" not in finding.message
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e-6])
+def test_small_weights_are_near_zero_whatever_the_unit_of_the_loss(scale: float) -> None:
+    X, y = inputs(20, 6)
+    net = Network([6, 10, 3], seed=0)
+    for theta in net.params.values():
+        theta *= scale
+    found = {f.name: f for f in check(net, X, y).findings}
+    assert "standard deviation" in found["near-zero-parameters"].message
 
 
 @pytest.mark.parametrize("depth", [8, 12, 20])

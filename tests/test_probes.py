@@ -1133,6 +1133,36 @@ class TestFound:
         (finding,) = found.findings(self.parameters)
         assert finding.message == f"all of A: in every entry {what}"
 
+    def test_patterns_told_in_the_same_words_are_one(self):
+        zeros = [
+            Pattern(self.whole[i : i + 1], "gradient", 1.0, uncertainty)
+            for i, uncertainty in ((1, 3e-3), (0, 1e-9))
+        ]
+        double = Pattern(self.whole[2:], "gradient", 0.5, 1e-9)
+        assert self.told(patterns=[*zeros, double]) == [
+            (
+                "wrong-region",
+                ("A", "B"),
+                "all of A, all of B: in every entry a gradient is claimed where the measured one is"
+                " zero (± 3e-03 of it)",
+            ),
+            (
+                "wrong-region",
+                ("C",),
+                "all of C: in every entry the claimed gradient is 2 times the measured one",
+            ),
+        ]
+
+    def test_of_many_regions_with_one_pattern_a_few_are_named(self):
+        rows = [self.whole[i].narrowed(0, row, row + 1) for i in range(3) for row in range(4)]
+        patterns = [Pattern((row,), "gradient", 2.0, 1e-9) for row in rows]
+        ((_, where, message),) = self.told(patterns=patterns)
+        assert where == ("A", "B", "C")
+        assert message.startswith("A[0, :], A[1, :]")
+        assert "more: in every entry the claimed gradient is -1 times" in message
+        (finding,) = Found(patterns=patterns).findings(self.parameters)
+        assert len(finding.evidence["regions"]) == 12
+
     def test_what_was_left(self):
         left = [self.whole[2], self.whole[0].narrowed(1, 0, 1), self.whole[2].narrowed(0, 0, 1)]
         ((name, where, message),) = self.told(left=left)

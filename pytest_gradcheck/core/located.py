@@ -13,6 +13,7 @@ from .result import Finding, some
 
 ZERO = 1e-6
 """A measured gradient this small beside the claimed one is told as zero."""
+OF_ZERO = "a gradient is claimed where the measured one is zero"
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,10 @@ class Found:
     def findings(self, parameters: Sequence[Parameter]) -> list[Finding]:
         """Regions that are wrong as a whole, and what was left unsearched."""
         names = [parameter.name for parameter in parameters]
-        found = [_of_pattern(pattern, names) for pattern in self.patterns]
+        told: dict[str, list[Pattern]] = {}
+        for pattern in self.patterns:
+            told.setdefault(_in_words(pattern), []).append(pattern)
+        found = [_of_patterns(alike, what, names) for what, alike in told.items()]
         dense = [(wrong.region, wrong.how) for wrong in self.throughout]
         dense += [(r, f"wrong throughout, all of its {r.size} entries are") for r in self.complete]
         whole = sorted(
@@ -140,19 +144,26 @@ def _wrong_all(names: Sequence[str]) -> Finding:
     )
 
 
-def _of_pattern(pattern: Pattern, names: Sequence[str]) -> Finding:
-    labels = [region.label(names[region.block]) for region in pattern.regions]
+def _in_words(pattern: Pattern) -> str:
+    """What holds in every entry, but for how well it is known."""
     c = pattern.constant
     if pattern.of == "parameter":
-        what = f"claimed - measured = {c:.6g} * parameter"
-    elif abs(1 - c) < max(ZERO, pattern.uncertainty):
-        bar = f" (± {pattern.uncertainty:.0e} of it)" if pattern.uncertainty > ZERO else ""
-        what = f"a gradient is claimed where the measured one is zero{bar}"
-    else:
-        what = f"the claimed gradient is {1 / (1 - c):.6g} times the measured one"
+        return f"claimed - measured = {c:.6g} * parameter"
+    if abs(1 - c) < max(ZERO, pattern.uncertainty):
+        return OF_ZERO
+    return f"the claimed gradient is {1 / (1 - c):.6g} times the measured one"
+
+
+def _of_patterns(alike: Sequence[Pattern], what: str, names: Sequence[str]) -> Finding:
+    """Patterns that are told in the same words, as one: found at different precision, perhaps."""
+    regions = [region for pattern in alike for region in pattern.regions]
+    regions.sort(key=lambda region: (region.block, region.ranges))
+    labels = [region.label(names[region.block]) for region in regions]
+    uncertain = max(pattern.uncertainty for pattern in alike)
+    bar = f" (± {uncertain:.0e} of it)" if what == OF_ZERO and uncertain > ZERO else ""
     return Finding(
         "wrong-region",
-        tuple(names[region.block] for region in pattern.regions),
-        f"{', '.join(labels)}: in every entry {what}",
-        {"regions": labels, "constant": c, "of": pattern.of},
+        tuple(dict.fromkeys(names[region.block] for region in regions)),
+        f"{some(labels)}: in every entry {what}{bar}",
+        {"regions": labels, "constant": alike[0].constant, "of": alike[0].of},
     )

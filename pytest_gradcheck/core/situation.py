@@ -98,6 +98,43 @@ class Situation:
             self.saved.restore()
         return found
 
+    def change(self, names: Sequence[str]) -> float:
+        """How much the loss changes, relative to it, as these parameters move by their own size.
+
+        Infinite where there is no loss, or zero here.
+        """
+        rng, base = np.random.default_rng(0), self.point.base
+        changes = []
+        try:
+            for _ in range(2):  # one may go along a level line by chance
+                for parameter in (p for p in self.saved.parameters if p.name in names):
+                    theta = np.asarray(self.saved.origin(parameter), dtype=np.float64)
+                    step = rng.standard_normal(theta.size) * np.sqrt(np.mean(theta**2))
+                    parameter.write(parameter.round(theta + step))
+                changes.append(abs(self.point.loss() - base))
+        except Exception:
+            return math.inf
+        finally:
+            self.saved.restore()
+        return max(changes) / abs(base) if base and all(map(math.isfinite, changes)) else math.inf
+
+    def rounded(self, name: str) -> float:
+        """What a last digit of one parameter changes its gradient by, as the loss bends; a norm.
+
+        Of a loss with no bend, or none to be had, zero.
+        """
+        own = next(p for p in self.saved.parameters if p.name == name)
+        try:
+            up, down = (self._loss_at(0.0, aside=own, by=side) for side in (1.0, -1.0))
+        except Exception:
+            return 0.0
+        finally:
+            self.saved.restore()
+        bend = abs(up - 2 * self.point.base + down) / self._far**2
+        theta = np.asarray(self.saved.origin(own), dtype=np.float64)
+        size = float(np.linalg.norm(theta)) or 1.0
+        return own.eps * bend / size if math.isfinite(bend) else 0.0
+
     def remembered(self) -> tuple[float, float] | None:
         """Two losses at these parameters that differ by where it was evaluated in between.
 
@@ -173,11 +210,11 @@ class Situation:
         least = CURVED_NARROW if self._is_narrow else CURVED
         return math.isfinite(difference) and abs(difference) > least * max(map(abs, losses))
 
-    def _loss_at(self, far: float, aside: Parameter | None = None) -> float:
-        self._move(far, aside)
+    def _loss_at(self, far: float, aside: Parameter | None = None, by: float = 1.0) -> float:
+        self._move(far, aside, by)
         return self.point.loss()
 
-    def _move(self, far: float, aside: Parameter | None = None) -> None:
+    def _move(self, far: float, aside: Parameter | None = None, by: float = 1.0) -> None:
         """Move all parameters so far, relatively, and one of them aside as well."""
         rng, other = np.random.default_rng(0), np.random.default_rng(1)
         for parameter in self.saved.parameters:
@@ -185,7 +222,7 @@ class Situation:
             size = float(np.sqrt(np.mean(theta**2))) if theta.any() else 1.0
             step = far * rng.standard_normal(theta.size)
             if parameter is aside:
-                step += self._far * other.standard_normal(theta.size)
+                step += by * self._far * other.standard_normal(theta.size)
             parameter.write(parameter.round(theta + size * step))
 
 

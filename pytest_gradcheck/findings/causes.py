@@ -21,7 +21,6 @@ FAMILIES: tuple[Family, ...] = (
     scale.sign,
     scale.factor,
     exchange.swapped,
-    exchange.copied,
     layout.layout,
     penalty.l2,
     penalty.l1,
@@ -31,6 +30,7 @@ FAMILIES: tuple[Family, ...] = (
     written.partly,
     written.sample_left_out,
     precision.low_precision,
+    exchange.copied,
     upstream.upstream,
 )
 """In the order in which they are believed."""
@@ -67,4 +67,4 @@ def causes(
         told = {name for f in new if f.evidence.get("explains", True) for name in f.where}
         left = [e for e in scene.open if e.name not in told]
         scene = replace(scene, open=left, found=tuple(found))
-    return found
+    return sorted(found, key=lambda f: f.name != "stale")  # of which others are a coincidence

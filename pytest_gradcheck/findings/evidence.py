@@ -97,6 +97,13 @@ class Evidence(Protocol):
         """Part of the entries that are wrong, of those whose gradient is not zero."""
         ...
 
+    def size(self, clear: float) -> float | None:
+        """Norm, at least, of what was measured where zero is claimed, in entries of so many bars.
+
+        None where only places are known.
+        """
+        ...
+
 
 class MeasuredEvidence:
     """Evidence where every entry was measured.
@@ -108,9 +115,13 @@ class MeasuredEvidence:
         Values of the parameter at the point of the check.
     wrong : bool
         Whether the parameter was judged wrong.
+    least : float
+        Norm of its error at least, where that is known of all entries together.
     """
 
-    def __init__(self, measured: Measured, theta: Array, *, wrong: bool) -> None:
+    def __init__(
+        self, measured: Measured, theta: Array, *, wrong: bool, least: float = 0.0
+    ) -> None:
         self.name: str = measured.parameter.name
         self.shape: tuple[int, ...] = tuple(int(n) for n in measured.parameter.shape)
         self.theta, self.claimed = theta, measured.claimed
@@ -120,7 +131,7 @@ class MeasuredEvidence:
         self._numeric: Array = measured.numeric
         agree = np.abs(self.claimed - measured.numeric) <= measured.bar
         self.numeric: Array | None = np.where(agree, self.claimed, measured.numeric)
-        self.wrong = wrong and not measured.undecided
+        self.wrong, self._least = wrong and not measured.undecided, least
         self._telling = _telling(np.abs(self.claimed - self._numeric) / measured.bar, self._usable)
 
     def admits(self, gradient: Array) -> bool:
@@ -189,6 +200,10 @@ class MeasuredEvidence:
         live = self._usable & ((self.claimed != 0) | (self._numeric != 0))
         wrong = np.abs(self.claimed - self._numeric) > self._bars(1.0)
         return float(np.mean(wrong[live])) if live.any() else 0.0
+
+    def size(self, clear: float) -> float | None:
+        told = self._usable & (np.abs(self._numeric) > clear * self._bar)
+        return max(norm(self._numeric[told]), self._least)
 
     def error_in(self, unit: float) -> float | None:
         known = self._usable

@@ -26,20 +26,34 @@ def swapped(scene: Scene) -> Iterator[Finding]:
 
 
 def copied(scene: Scene) -> Iterator[Finding]:
-    """A wrong claim is, bit for bit, that of another parameter."""
-    for e in scene.open:
-        if e.claimed.size < 2 or not e.claimed.any():
-            continue
-        for other in scene.all:
-            if not other.wrong and np.array_equal(other.claimed, e.claimed):
-                yield Finding(
-                    "swapped",
-                    (e.name,),
-                    f"the gradient of {e.name} is bit for bit that of {other.name}, where it is"
-                    f" right: was {other.name}'s written twice?",
-                    {"same_as": other.name},
-                )
-                break
+    """A wrong claim is, bit for bit, that of another parameter, and this is all that is wrong.
+
+    A backward pass that leaves out what lies between two biases (a scale, a slope) gives them the
+    same gradient as well.  Then what comes before them is wrong with the first, which a gradient
+    written twice does not explain; or the scale itself does, where it is a parameter.
+    """
+    pairs = [(e, other) for e in scene.open if (other := _original(e, scene)) is not None]
+    if len(pairs) < len(scene.open):
+        return
+    for e, other in pairs:
+        yield Finding(
+            "swapped",
+            (e.name,),
+            f"the gradient of {e.name} is bit for bit that of {other.name}, where it is"
+            f" right: was {other.name}'s written twice, or what lies between the two left out?",
+            {"same_as": other.name},
+        )
+
+
+def _original(e: Evidence, scene: Scene) -> Evidence | None:
+    """The right parameter whose claim this is, if no scale of another one would put it right."""
+    if e.claimed.size < 2 or not e.claimed.any():
+        return None
+    alike = [o for o in scene.all if not o.wrong and np.array_equal(o.claimed, e.claimed)]
+    scales = [o.theta for o in scene.all if o.theta.size == e.claimed.size]
+    if not alike or any(e.admits(e.claimed * scale) for scale in scales):
+        return None
+    return alike[0]
 
 
 def _holders(open_ones: Sequence[Evidence]) -> dict[str, str]:

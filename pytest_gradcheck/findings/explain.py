@@ -40,7 +40,7 @@ def explain(situation: Situation) -> list[Finding]:
         sizes = sizes_of(names, shapes, situation.args)
         found += causes([e for e in evidence if e is not None], sizes=sizes, calls=situation)
     args = [_as_array(given) for given in situation.args]
-    return found + health(names, thetas, shapes, claims, args)
+    return found + health(names, thetas, shapes, claims, args, situation.change)
 
 
 def _evidence(
@@ -56,7 +56,8 @@ def _evidence(
     regions = _unknown_regions(block, found)
     if wrong and regions:
         return RegionsEvidence(block, regions, theta)
-    return MeasuredEvidence(block.as_measured(), theta, wrong=wrong)
+    least = block.error_limits()[0]
+    return MeasuredEvidence(block.as_measured(), theta, wrong=wrong, least=least)
 
 
 def _unknown_regions(block: Probed, found: Sequence[Finding]) -> list[Any]:

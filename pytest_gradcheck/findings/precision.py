@@ -51,13 +51,16 @@ def low_precision(scene: Scene) -> Iterator[Finding]:
 
 
 def _inside(scene: Scene, left: Sequence[Evidence]) -> Iterator[Finding]:
-    """Errors that look like rounding, or a claim that jitters like that when it is moved."""
+    """Errors that look like rounding, and a claim that jitters like that when it is moved."""
     seen = [e for e in left if e.numeric is not None and np.all(np.isfinite(e.numeric))]
-    if _looks_like_rounding(seen):
+    looks = _looks_like_rounding(seen)
+    candidates = [e for e in left if _of_the_size(e)]
+    jitter = _rounding_jitter(scene) if looks or candidates else {}
+    if looks and (jitter is None or any(e.name in jitter for e in seen)):
         size = max(
             norm(e.claimed - e.numeric) / norm(e.claimed) for e in seen if e.numeric is not None
         )
-        left = [e for e in left if all(e is not other for other in seen)]
+        candidates = [e for e in candidates if all(e is not other for other in seen)]
         yield Finding(
             "low-precision",
             where(seen),
@@ -67,16 +70,8 @@ def _inside(scene: Scene, left: Sequence[Evidence]) -> Iterator[Finding]:
             " for the check, or raise tol",
             {"relative_error": size},
         )
-    candidates = [e for e in left if _of_the_size(e)]
-    if scene.calls is None or not candidates:
-        return
-    jitter = _jitters(scene, scene.calls.nearby())
-    members = [e for e in candidates if jitter.get(e.name)]
-    if members:  # what bends within so short a move is no rounding
-        further = _jitters(scene, scene.calls.nearby(FURTHER), rounding=False)
-        bend = FURTHER**2 / 2
-        members = [e for e in members if further.get(e.name, 0.0) < bend * jitter[e.name]]
-    if members:
+    members = [e for e in candidates if e.name in (jitter or {})]
+    if members and jitter is not None:
         size = max(jitter[e.name] for e in members)
         yield Finding(
             "low-precision",
@@ -87,6 +82,23 @@ def _inside(scene: Scene, left: Sequence[Evidence]) -> Iterator[Finding]:
             " constant of that dtype); compute in float64 for the check, or raise tol",
             {"relative_error": size},
         )
+
+
+def _rounding_jitter(scene: Scene) -> dict[str, float] | None:
+    """By how much gradients jitter, of those that do so as rounding does; None if not to be had.
+
+    A small term that is left out (the epsilon of a normalisation) makes errors of the same size
+    that are a smooth function of the parameters.  What bends within so short a move is no rounding
+    either: there a move `FURTHER` shows more by the square.
+    """
+    beside = None if scene.calls is None else scene.calls.nearby()
+    if scene.calls is None or beside is None:
+        return None
+    jitter = {name: size for name, size in _jitters(scene, beside).items() if size}
+    further = scene.calls.nearby(FURTHER) if jitter else None
+    beyond = _jitters(scene, further, rounding=False)
+    bend = FURTHER**2 / 2
+    return {name: size for name, size in jitter.items() if beyond.get(name, 0.0) < bend * size}
 
 
 def _of_the_size(e: Evidence) -> bool:

@@ -49,6 +49,11 @@ class SlopesEvidence:
     def share(self) -> float:
         return 1.0  # as its entries picked at random were
 
+    def size(self, clear: float) -> float | None:
+        values = self._slopes.values
+        seen = np.where(np.abs(values) > clear * self._slopes.bars, values, 0.0)
+        return float(np.sqrt(np.mean(seen**2))) / self._slopes.weight
+
     def error_in(self, unit: float) -> float | None:
         size = unit * self._slopes.weight * float(np.linalg.norm(self.claimed))
         return float(np.sqrt(np.mean(self._errors**2))) / size if size > 0 else None
@@ -110,6 +115,9 @@ class RegionsEvidence:
 
     def share(self) -> float:
         return float(np.mean(self._wrong))
+
+    def size(self, clear: float) -> float | None:
+        return None
 
     def error_in(self, unit: float) -> float | None:
         return None

@@ -20,6 +20,9 @@ FAR = 0.1
 """A move after which a gradient of three digits is another one."""
 ASKED = 3
 """Parameters up to which it is measured, by two evaluations each, that the gradient does move."""
+RIVALS = ("sign", "factor", "mean-for-sum", "l2-extra", "l1-extra", "l1-missing")
+"""Causes that are refuted, but for this point, where the claim stays and the truth does not; a
+penalty that is missing may be all that the truth moves by."""
 SINGLE = 1e-5
 """The same for gradients in float32."""
 
@@ -56,7 +59,8 @@ def accumulated(scene: Scene) -> Iterator[Finding]:
 
 def stale(scene: Scene) -> Iterator[Finding]:
     """The gradient stays the same, to the last bit, when the parameters are moved."""
-    asked = scene.calls is not None and any(e.claimed.any() for e in scene.open)
+    doubted = _doubted(scene)
+    asked = scene.calls is not None and any(e.claimed.any() for e in doubted)
     moved = scene.calls.moved() if asked and scene.calls is not None else None
     if moved is None:
         return
@@ -64,19 +68,30 @@ def stale(scene: Scene) -> Iterator[Finding]:
     members = _unmoved(scene, live, moved)
     if members and scene.calls is not None:  # few digits are the same after a small move
         members = _unmoved(scene, members, scene.calls.moved(FAR))
-    if len(members) < len(live):
-        members = _of_some(scene, members)
+    explained = [e for e in members if e.wrong and all(e is not o for o in scene.open)]
+    if len(members) < len(live) or explained:
+        members = _of_some(scene, members, doubted)
     values = np.concatenate([np.abs(e.claimed) for e in members] or [np.zeros(0)])
     if np.unique(values).size > FEW:
+        told = {e.name for e in members} & {e.name for e in explained}
+        here = " What else is said of it holds at this point alone." if told else ""
         yield Finding(
             "stale",
             where(members),
             f"the gradient of {listed(members)} does not follow the parameters: after they are"
             " moved it is the same to the last bit. Was it computed once, at other values, and"
             " kept, or does its formula leave out what depends on them? Compute it in each call,"
-            " from what the forward pass of that call left",
+            f" from what the forward pass of that call left.{here}",
             {},
         )
+
+
+def _doubted(scene: Scene) -> list[Evidence]:
+    """Wrong parameters that nothing explains, or nothing that holds of a gradient that stays."""
+    rivals = {name for f in scene.found if f.name in RIVALS for name in f.where}
+    others = {name for f in scene.found if f.name not in RIVALS for name in f.where}
+    unexplained = {e.name for e in scene.open}
+    return [e for e in scene.all if e.name in unexplained or e.name in rivals - others]
 
 
 def _unmoved(
@@ -93,13 +108,18 @@ def _unmoved(
     return [e for e in members if e.name in same]
 
 
-def _of_some(scene: Scene, constant: Sequence[Evidence]) -> list[Evidence]:
-    """Those, where other gradients do follow, that nothing else explains and that ought to."""
-    unexplained = {e.name for e in scene.open}
-    members = [e for e in constant if e.wrong and e.name in unexplained]
+def _of_some(
+    scene: Scene, constant: Sequence[Evidence], doubted: Sequence[Evidence]
+) -> list[Evidence]:
+    """Those that ought to follow: where others do, or another cause fits at this point."""
+    members = [e for e in constant if e.wrong and any(e is other for other in doubted)]
     asked = [e.name for e in members[:ASKED]]
     followed = scene.calls.followed(asked) if asked and scene.calls is not None else []
-    return [e for e in members if e.name in followed or e.name not in asked]
+    return [
+        e
+        for e in members
+        if e.name in followed or (e.name not in asked and len(followed) == len(asked))
+    ]
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -91,11 +91,15 @@ def known_factors(sizes: Sequence[Size]) -> list[tuple[float, str, Size | None]]
 
 
 def _anonymous(value: float, close: float) -> str:
-    number = value if abs(value) >= 1 else 1 / value
-    whole, off = round(number), close / abs(value) * abs(number)
-    if abs(whole) > 2 and abs(number - whole) <= off < CHANCE:
-        part = str(whole) if abs(value) >= 1 else f"1/{whole}"
-        if whole > 0 and whole & (whole - 1) == 0:
+    if value < 0:
+        if abs(value) >= 1:
+            return "the wrong sign, and the same constant in every entry"
+        return f"the wrong sign, and {-value:.6g}, as an update step, -lr * gradient, has"
+    number = value if value >= 1 else 1 / value
+    whole, off = round(number), close / value * number
+    if whole > 2 and abs(number - whole) <= off < CHANCE:
+        part = str(whole) if value >= 1 else f"1/{whole}"
+        if whole & (whole - 1) == 0:
             return f"{part}, or 2 taken {whole.bit_length() - 1} times, once for each layer above"
         return f"{part}, perhaps the number of samples or of outputs"
     return "the same constant in every entry"

@@ -38,6 +38,10 @@ class Calls(Protocol):
         """Parameters of these in which the slope of the loss changes along that move, measured."""
         ...
 
+    def rounded(self, name: str) -> float:
+        """What a last digit of one parameter changes its gradient by, as the loss bends; a norm."""
+        ...
+
     def nearby(self, times: float = 1.0) -> list[list[Array]] | None:
         """Gradients a little, about 1e-7 or so many times as far, to one side and to the other.
 

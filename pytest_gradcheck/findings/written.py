@@ -10,15 +10,20 @@ from numpy.typing import NDArray
 from ..core.measured import norm
 from ..core.result import Finding
 from .bars import Array
+from .evidence import Evidence
 from .scene import Scene, listed, where
 
 SHOWN = 4
 """Positions along an axis that are listed."""
+CLEAR = 5.0
+"""Error bars from which a measured entry is a gradient."""
+DIGITS = 100.0
+"""What a last digit of the parameters changes, so many times over, is rounding yet."""
 
 
 def nothing(scene: Scene) -> Iterator[Finding]:
     """The claim is zero throughout."""
-    members = [e for e in scene.open if not e.claimed.any()]
+    members = [e for e in scene.open if not e.claimed.any() and _is_gradient(e, scene)]
     if members:
         known = [e.numeric for e in members if e.numeric is not None]
         measured = f"; the measured one is up to {max(map(_largest, known)):.2g}" if known else ""
@@ -30,6 +35,20 @@ def nothing(scene: Scene) -> Iterator[Finding]:
             " left out)?",
             {"measured": [norm(values) for values in known]},
         )
+
+
+def _is_gradient(e: Evidence, scene: Scene) -> bool:
+    """Whether what was measured is a gradient: neither noise, nor nothing, nor rounding.
+
+    Where the loss is zero but for rounding (at the parameters that the data were made with), that
+    has a slope as well, as large as what a last digit of the parameters makes of the gradient.
+    """
+    measured = e.size(CLEAR)
+    if measured is None:
+        return True  # its places were found one by one
+    if scene.calls is None or measured == 0:
+        return measured > 0
+    return measured > DIGITS * scene.calls.rounded(e.name)
 
 
 def partly(scene: Scene) -> Iterator[Finding]:
@@ -107,4 +126,4 @@ def _slices(at: NDArray[np.intp], axis: int, length: int, ndim: int) -> str:
 
 
 def _largest(values: np.ndarray) -> float:
-    return float(np.max(np.abs(values), initial=0.0))
+    return float(np.max(np.abs(values[np.isfinite(values)]), initial=0.0))
