@@ -5,8 +5,9 @@ kept from that, but both have been looked at since, when defects were mended. Th
 written after all that, and has been looked at by now as well. The part "final" was written last,
 without a look at what the checker makes of it, and is for the final figures: nothing may be
 adjusted to it. The part "optima" is of float32 beside an optimum alone. Losses of which one part is
-in single precision came last, to the tuning and the held-out part. All variants of one family are
-in one part; a part is called a half, of which there were two at first.
+in single precision came last, to the tuning and the held-out part, and logarithms of what is left
+of 1. All variants of one family are in one part; a part is called a half, of which there were two
+at first.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from . import (
     instruments,
     kinks,
     landscapes,
+    left_of_one,
     likelihoods,
     markets,
     matrices,
@@ -74,6 +76,7 @@ MODULES = (
     matter,
     markets,
     partly_single,
+    left_of_one,
 )
 
 
