@@ -365,12 +365,10 @@ class TestFit:
     def test_residuals_that_go_together_count_as_fewer(self) -> None:
         assert _together(np.zeros(5)) == 1
         assert _together(np.array([1.0, -1.0, 1.0])) == 1
-        # runs of four: of 399 pairs 300 go together, and a correlation that shows may be larger
-        runs = np.tile(np.repeat([1.0, -1.0], 4), 50)
-        correlation = (300 - 99) / 400 + 2 / 20
-        assert _together(runs) == pytest.approx(math.sqrt((1 + correlation) / (1 - correlation)))
-        pairs = np.tile(np.repeat([1.0, -1.0], 2), 100)  # one more than do not: that is chance
-        assert _together(pairs) == pytest.approx(math.sqrt((1 + 1 / 400) / (1 - 1 / 400)))
+        correlation = 9 / 10  # of ten alike, nine pairs
+        assert _together(np.full(10, -2.0)) == pytest.approx(
+            math.sqrt((1 + correlation) / (1 - correlation))
+        )
         assert _together(np.ones(1000)) == pytest.approx(math.sqrt(1.97 / 0.03))  # at most
 
     @pytest.mark.parametrize("floor", [1e-3, 1.0])

@@ -167,9 +167,5 @@ def _together(residual: Array) -> float:
     square = float(residual @ residual)
     if not square > 0:
         return 1.0
-    correlation = float(residual[1:] @ residual[:-1]) / square
-    chance = 2 / math.sqrt(residual.size)
-    if correlation > chance:  # one that shows may well be larger than it looks
-        correlation += chance
-    correlation = min(max(0.0, correlation), TOGETHER)
+    correlation = min(max(0.0, float(residual[1:] @ residual[:-1]) / square), TOGETHER)
     return math.sqrt((1 + correlation) / (1 - correlation))

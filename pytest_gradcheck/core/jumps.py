@@ -50,6 +50,9 @@ PART = 0.125
 SHORT, LONGER = 1024, 64
 """How much shorter than the steps of a slope those are over which a jump is one, and than those
 over which it has been as high."""
+UNEVEN = 1.5
+"""How much more jumps scatter than noise of which no value knows of another: treads are long, and
+of unequal length."""
 FEW, SURE = 32, 256
 """Points on either side of a fit across jumps, and where these are not enough to tell."""
 SHRINK = 40
@@ -139,7 +142,7 @@ def slope_across(sample: Sample, scale: float, *, noise: float, points: int) -> 
     """
     longest = longest_inside(lambda t: sample(abs(t))[1 if t > 0 else 3], ACROSS * scale)
     window = Window(sample, longest, points, floor=noise, scale=scale)
-    return Derivative.of_fit(window.best(SIGMAS)) if window.usable else Derivative.unknown()
+    return Derivative.of_fit(window.best(UNEVEN * SIGMAS)) if window.usable else Derivative.unknown()
 
 
 def slopes_across(sample: Sample, scale: float, *, noise: float) -> Iterator[Derivative]:

@@ -201,12 +201,14 @@ class Ladder:
 
     @property
     def curvature(self) -> float:
-        """Magnitude of the second derivative, from the step at which it is smallest.
+        """Magnitude of the second derivative, where two neighbouring steps agree on one, or 0.
 
-        The others may have met a kink, or hardly more than noise.
+        Across a kink they differ by the ratio of the steps, in noise by its square.
         """
-        finite = [abs(r.jump) / r.step for r in self.rungs.values() if math.isfinite(r.jump)]
-        return min(finite, default=0.0)
+        bends = {k: abs(r.jump) / r.step for k, r in self.rungs.items()}
+        pairs = [(bends[k], bends[k + 1]) for k in bends if k + 1 in bends]
+        agreed = [max(pair) for pair in pairs if max(pair) <= 2 * min(pair) < math.inf]
+        return min(agreed, default=0.0)
 
     def widest(self, windows: int) -> float:
         """Where to begin with ever narrower windows, of which there are so many.
