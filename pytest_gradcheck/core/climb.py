@@ -116,25 +116,26 @@ class Climb:
             slope=found.value,
             off=FAR * found.uncertainty,
             step=found.reach,
-            across=self._across(),
+            across=self._across(sure=far),
         )
 
     def explained(self, found: Derivative) -> Derivative | None:
         """The slope across jumps where those may explain what contradicts the claim, else None."""
         return jumps_explain(
-            self.axis,
+            self.ladder.at,
             self.base,
             slope=found.value,
             claim=self.claim,
             scale=max(self.own, self.scale),
             reach=found.reach,
             noise=self.noise,
-            across=self._across(),
+            across=self._across(sure=False),
         )
 
-    def _across(self) -> Iterator[Derivative]:
+    def _across(self, *, sure: bool) -> Iterator[Derivative]:
         yield self.across_jumps()
-        yield self.across_jumps(SURE)
+        if sure:
+            yield self.across_jumps(SURE)
 
     def across_jumps(self, points: int = MANY) -> Derivative:
         """The slope over a window of many jumps."""

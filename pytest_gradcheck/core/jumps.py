@@ -53,10 +53,14 @@ over which it has been as high."""
 UNEVEN = 1.5
 """How much more jumps scatter than noise of which no value knows of another: treads are long, and
 of unequal length."""
-FEW, SURE = 32, 256
+FEW, SURE = 24, 256
 """Points on either side of a fit across jumps, and where these are not enough to tell."""
 SHRINK = 40
 """How often, at most, a secant is shortened to lie within the domain of the loss."""
+
+
+Place = tuple[float, float]
+"""A displacement, and the loss there."""
 
 
 def between_jumps(
@@ -70,8 +74,9 @@ def between_jumps(
 ) -> Derivative | None:
     """The slope across jumps, where one that short steps have is that between two of them.
 
-    That is the same all along the way of a secant which has another one, and so have fits across
-    many jumps.  Where these are few, they are no other slope: a fit takes them for its noise.
+    That is the same all along the way of a secant which has another one, by a jump and not by a
+    kink, and so have fits across many jumps.  Where these are few, they are no other slope: a fit
+    takes them for its noise.
 
     Parameters
     ----------
@@ -92,7 +97,12 @@ def between_jumps(
     Derivative or None
         None where nothing says that it is one between jumps.
     """
-    if not any(is_slope_along(ladder, length, slope, off, step) for length in lengths):
+    if not any(
+        is_slope_along(ladder, length, slope, off, step)
+        and _highest_jump(ladder.at, ladder.base, length, slope, step)
+        > RANDOM * max(ladder.noise, ROUNDING * abs(ladder.base))
+        for length in lengths
+    ):
         return None
     return next((found for found in across if found.contradicts(slope)), None)
 
@@ -142,7 +152,9 @@ def slope_across(sample: Sample, scale: float, *, noise: float, points: int) -> 
     """
     longest = longest_inside(lambda t: sample(abs(t))[1 if t > 0 else 3], ACROSS * scale)
     window = Window(sample, longest, points, floor=noise, scale=scale)
-    return Derivative.of_fit(window.best(UNEVEN * SIGMAS)) if window.usable else Derivative.unknown()
+    return (
+        Derivative.of_fit(window.best(UNEVEN * SIGMAS)) if window.usable else Derivative.unknown()
+    )
 
 
 def slopes_across(sample: Sample, scale: float, *, noise: float) -> Iterator[Derivative]:
@@ -224,52 +236,52 @@ def _meets_jump(
     least = HIDDEN * abs(off) * reach + RANDOM * max(noise, ROUNDING * abs(base))
     for part in SECANTS:
         end = longest_inside(at, part * scale)
-        sides = [(side * end, at(side * end)) for side in (1.0, -1.0)]
-        secants = [(f - base) / t - slope for t, f in sides]
-        if TOWARDS <= sum(secants) / 2 / off <= 1 / TOWARDS:
-            far = sides[int(abs(secants[1]) > abs(secants[0]))]
-            inner = far[0] - math.copysign(reach, far[0])
-            there = (far[1] - at(inner)) / (far[0] - inner)
-            if _jump(at, (0.0, base), far, there, reach / SHORT) > least:
-                return True
+        towards = ((at(end) - at(-end)) / (2 * end) - slope) / off
+        if TOWARDS <= towards <= 1 / TOWARDS and _highest_jump(at, base, end, slope, reach) > least:
+            return True
     return False
 
 
-def _jump(
-    at: Callable[[float], float],
-    near: tuple[float, float],
-    far: tuple[float, float],
-    slope: float,
-    width: float,
+def _highest_jump(
+    at: Callable[[float], float], base: float, length: float, slope: float, reach: float
 ) -> float:
-    """Height of a jump between two points and their losses, over less than a width; or 0.
+    """Height of a jump on the side on which a secant is further off a slope; 0 without one.
 
-    Of two parts the one that is further off the slope at the far end, which the loss bends away
-    from by ever less; what is no jump shrinks with its way.
+    Of two parts of the way the one that is further off the slope at its far end, which the loss
+    bends away from by ever less; and what is no jump shrinks with its way.
     """
 
-    def height(one: tuple[float, float], other: tuple[float, float]) -> float:
-        return abs(other[1] - one[1] - slope * (other[0] - one[0]))
-
-    def between(part: float) -> tuple[float, float]:
+    def between(part: float) -> Place:
         t = far[0] + part * (near[0] - far[0])
         return t, at(t)
 
+    def slope_at_far() -> float:
+        inner = far[0] - math.copysign(reach, far[0] - near[0])
+        return (far[1] - at(inner)) / (far[0] - inner)
+
+    def height(one: Place, other: Place) -> float:
+        return abs(other[1] - one[1] - there * (other[0] - one[0]))
+
+    near = (0.0, base)
+    sides = [(t, at(t)) for t in (length, -length)]
+    far = max(sides, key=lambda side: abs(side[1] - base - slope * side[0]))
+    there = slope_at_far()
     heights = {math.inf: math.inf}
-    while min(heights) > width:
+    while min(heights) > reach / SHORT:
         whole, part = height(near, far), between(PART)
         if height(part, far) >= PART / 2 * whole:  # as if jumps went on and on
             near = part
         else:
-            far = part
-            middle = between(0.5)
+            far, middle = part, between(0.5)
             if height(middle, far) > height(near, middle):
                 near = middle
             else:
                 far = middle
+            if abs(far[0] - near[0]) > LONGER * reach:  # else it would take the jump for a slope
+                there = slope_at_far()
         heights[abs(far[0] - near[0])] = height(near, far)
     last = min(heights)
-    before = min(w for w in heights if w >= LONGER * last)
+    before = min(width for width in heights if width >= LONGER * last)
     return heights[last] if heights[last] > heights[before] / 2 else 0.0
 
 

@@ -177,6 +177,10 @@ class Ladder:
                 break
         return bool(off)
 
+    def at(self, t: float) -> float:
+        """The function at a displacement to one side, evaluated on both."""
+        return self.sample(abs(t))[1 if t > 0 else 3]
+
     def quotients(self, step: float) -> Rung | None:
         """Both sides at one step; None where it is lost in the resolution of the parameter."""
         plus, f_plus, minus, f_minus = self.sample(step)

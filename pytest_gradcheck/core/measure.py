@@ -43,6 +43,8 @@ SHORT = 0.1
 all steps that ladders came to rest on."""
 SOME = 32
 """Entries that climb before it is asked whether it is worth while."""
+SINGLE = 2.0**-24
+"""Largest relative rounding of a parameter that its claim is worked out at."""
 KINK = 1e-3
 """Difference of the slopes on both sides, relative, from which a first step settles nothing."""
 ELSEWHERE = 8.0
@@ -110,7 +112,7 @@ class Measurement:
             nearby,
             self.origin,
             self._is_rounded_elsewhere(claims),
-            rounding,
+            [min(u, SINGLE) for u in rounding],  # of what was computed, whatever cancels in it
         )
         first = [
             self._first_step(p, g, u, eps)

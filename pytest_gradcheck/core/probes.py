@@ -38,6 +38,8 @@ MIXED = 1e-3
 """Size of the entries that make up a gradient, beside that of all, from which steps are theirs."""
 FURTHER = 16
 """Steps so much longer than those a slope rests on are far longer."""
+WORTH = 1e-4
+"""Difference from a claim, relative, from which it is worth while to look for jumps behind it."""
 CLEAN = 1e-13
 """Noise of a loss in float64, relative to it: differences of that agree by no chance."""
 
@@ -276,15 +278,8 @@ class Prober:
         direction, longest = self.direction(regions, row), self._longest(regions)
         claim, at = direction.slope(self.belief.gradient), cache(self._along(direction, {}))
         ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), FIRST_STEP, longest, FINEST)
-        across = between_jumps(
-            ladder,
-            [part * longest for part in (SECANTS if reading.strays else SECANTS[:1])],
-            slope=reading.value,
-            off=FAR * reading.bar,
-            step=reading.reach,
-            across=slopes_across(ladder.sample, longest, noise=self.noise),
-        )
-        if across is None and abs(claim - reading.value) > reading.bar:
+        across = None
+        if abs(claim - reading.value) > max(reading.bar, WORTH * abs(reading.value)):
             across = jumps_explain(
                 at,
                 self.base,
@@ -293,6 +288,15 @@ class Prober:
                 scale=longest,
                 reach=reading.reach,
                 noise=self.noise,
+                across=slopes_across(ladder.sample, longest, noise=self.noise),
+            )
+        if across is None:
+            across = between_jumps(
+                ladder,
+                [part * longest for part in (SECANTS if reading.strays else SECANTS[:1])],
+                slope=reading.value,
+                off=FAR * reading.bar,
+                step=reading.reach,
                 across=slopes_across(ladder.sample, longest, noise=self.noise),
             )
         return across is not None
