@@ -742,7 +742,7 @@ class TestMeasurement:
     class Answers:
         """Instead of `Directions`: what they say is settled, of which blocks is kept."""
 
-        kinked = jumps = False
+        kinked = False
 
         def __init__(self, *answers: Bound | None) -> None:
             self.answers, self.asked = list(answers), []

@@ -49,8 +49,6 @@ class Climbing:
         Relative rounding of the claims.
     kinked : bool
         Whether a kink was met.
-    jumpy : bool
-        Whether jumps of the loss were seen along a random direction.
     """
 
     loss: Loss
@@ -64,7 +62,6 @@ class Climbing:
     each_noise: bool
     rounding: Sequence[float]
     kinked: bool = field(default=False, init=False)
-    jumpy: bool = field(default=False, init=False)
 
     def measure(self, block: Measured, i: int, j: int) -> Derivative:
         """Measure entry j of block i, and note it."""
@@ -76,7 +73,7 @@ class Climbing:
         contradicts = found.contradicts(climb.claim)
         block.contradicted += contradicts
         few = np.sum(block.climbed) < TRIED or (contradicts and block.contradicted <= TRIED)
-        if few or self.jumpy or block.jumps > 0:  # where the first few do not, none do
+        if few or block.jumps > 0:  # where the first few do not, none do
             before, jumps = np.flatnonzero(block.climbed), block.jumps
             found = self._across_jumps(block, climb, found)
             for k in before if block.jumps > jumps == 0 else ():  # none were looked for as closely
@@ -125,10 +122,11 @@ class Climbing:
         target, own = float(self.goals.bars(block.claimed)[j]), self.goals.bar_at(measured)
         return max(target, own) if math.isfinite(own) else target
 
-    def _across_jumps(self, block: Measured, climb: Climb, found: Derivative) -> Derivative:
+    @staticmethod
+    def _across_jumps(block: Measured, climb: Climb, found: Derivative) -> Derivative:
         """What was found, or the slope across jumps where it is one between them."""
         contradicts = found.contradicts(climb.claim)
-        across = climb.between_jumps(found, far=self.jumpy or block.jumps > 0)
+        across = climb.between_jumps(found, far=block.jumps > 0)
         if across is None and contradicts:
             across = climb.explained(found)
         if across is not None:

@@ -14,8 +14,7 @@ import numpy as np
 
 from .derivative import Derivative
 from .differences import MANY, derivative
-from .jumps import FAR, between_jumps, slopes_across
-from .ladder import COARSEST, FINEST, RATIO, SIGMAS, Ladder
+from .ladder import FINEST, SIGMAS, Ladder
 from .line import Line, shortest
 from .loss import Loss
 from .measured import Measured, rms, scale_of
@@ -80,7 +79,7 @@ class Directions:
         self, loss: Loss, base: float, noise: float, warn: float, rng: np.random.Generator
     ) -> None:
         self.loss, self.base, self.noise, self.warn, self.rng = loss, base, noise, warn, rng
-        self.kinked = self.jumps = False
+        self.kinked = False
 
     def bound(
         self, blocks: Sequence[Measured], origin: Sequence[Array], *, most: float
@@ -166,24 +165,7 @@ class Directions:
         )
         target = SHARP * math.sqrt(len(blocks))
         enough = ENOUGH * self.warn
-        found = derivative(ladder, claim=expected, target=target, enough=enough, points=points)
-        self.jumps = self.jumps or _is_between_jumps(ladder, found)
-        return found
-
-
-def _is_between_jumps(ladder: Ladder, found: Derivative) -> bool:
-    """Whether far shorter steps than the first found the slope between two jumps of the loss."""
-    if found.kink or not 0 < found.step * RATIO**2 <= ladder.first:
-        return False
-    across = between_jumps(
-        ladder,
-        [ladder.first],
-        slope=found.value,
-        off=FAR * found.uncertainty,
-        step=found.step,
-        across=slopes_across(ladder.sample, ladder.longest / COARSEST, noise=ladder.noise),
-    )
-    return across is not None
+        return derivative(ladder, claim=expected, target=target, enough=enough, points=points)
 
 
 def _expected(blocks: Sequence[Measured], v: Sequence[Array]) -> tuple[float, float, float]:

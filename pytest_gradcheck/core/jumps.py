@@ -50,6 +50,9 @@ PART = 0.125
 SHORT, LONGER = 1024, 64
 """How much shorter than the steps of a slope those are over which a jump is one, and than those
 over which it has been as high."""
+DECISIVE = 4.0
+"""Error bars of a slope across jumps by which it is another one, whatever is claimed: across a few
+jumps that are part of the loss none is."""
 UNEVEN = 1.5
 """How much more jumps scatter than noise of which no value knows of another: treads are long, and
 of unequal length."""
@@ -98,20 +101,22 @@ def between_jumps(
         None where nothing says that it is one between jumps.
     """
     if not any(
-        is_slope_along(ladder, length, slope, off, step)
+        _is_slope_along(ladder, length, slope, off, step)
         and _highest_jump(ladder.at, ladder.base, length, slope, step)
         > RANDOM * max(ladder.noise, ROUNDING * abs(ladder.base))
         for length in lengths
     ):
         return None
-    return next((found for found in across if found.contradicts(slope)), None)
+    return next(
+        (one for one in across if abs(one.value - slope) > DECISIVE * one.uncertainty), None
+    )
 
 
-def is_slope_along(ladder: Ladder, length: float, slope: float, off: float, step: float) -> bool:
+def _is_slope_along(ladder: Ladder, length: float, slope: float, off: float, step: float) -> bool:
     """Whether a slope is the same all along the way of a secant that has another one.
 
-    Unlike `slopes_belie_secants` this asks for no claim of what secants show, and therefore for
-    slopes that hardly differ: those of a function that varies fast do.
+    Unlike `jumps_explain` this asks for no claim that secants lead to, and therefore for slopes
+    that hardly differ: those of a function that varies fast do.
     """
     secant = ladder.quotients(length)
     difference = abs(secant.central - slope) if secant else 0.0

@@ -325,11 +325,6 @@ class Measurement:
         found = self.directions.bound(blocks, origin, most=self._left) if asked else None
         if found is None:
             return False
-        if self.directions.jumps and not self.ladders.jumpy:  # of which first steps see nothing
-            self.ladders.jumpy = True
-            for block in blocks:
-                block.begin_anew()
-            return False
         if found.contradicts and len(which) == 1:
             blocks[0].unsettle()
         for block in blocks:

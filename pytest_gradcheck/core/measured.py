@@ -223,11 +223,6 @@ class Measured:
         self.uncertainty[~self.climbed] = math.inf
         self.bound = math.inf
 
-    def begin_anew(self) -> None:
-        """Doubt whatever was measured: the loss jumps in ways that it did not see."""
-        self.climbed[:] = False
-        self.unsettle()
-
     @property
     def weight(self) -> float:
         """Weight along random directions: relative to the claim, or to all claims if it is zero.

@@ -20,7 +20,7 @@ from .derivative import Derivative
 from .descent import descend
 from .differences import agrees_at, confirmed, verdict
 from .direction import Direction
-from .jumps import FAR, SECANTS, between_jumps, is_slope_along, jumps_explain, slopes_across
+from .jumps import FAR, SECANTS, between_jumps, jumps_explain, slopes_across
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .line import Axis, shortest
 from .loss import Loss
@@ -351,15 +351,9 @@ def _size_that_matters(theta: Array, gradient: Array) -> float:
 
 
 def _strays(ladder: Ladder, found: Derivative) -> bool:
-    """Whether steps far longer agree with each other on another slope than what was found.
-
-    Or have one, in half precision, that depends on the jumps they happen to span.
-    """
-    strays = any(
+    """Whether steps far longer agree with each other on another slope than what was found."""
+    return any(
         abs(longer.value - found.value) > FAR * (longer.truncation + found.uncertainty)
         for longer in ladder.estimates()
         if longer.finest >= FURTHER * found.step
     )
-    if strays or found.kink or not 0 < found.step * FURTHER < ladder.first:
-        return strays
-    return is_slope_along(ladder, ladder.first, found.value, FAR * found.uncertainty, found.step)
