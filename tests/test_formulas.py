@@ -572,6 +572,13 @@ class TestJumps:
 
         assert self.explained(f, claim=0.4) is None
 
+    @pytest.mark.parametrize("reach", [1e-15, 1e-19, 1e-30])
+    @pytest.mark.parametrize("f", [abs, math.exp, lambda t: math.inf if 1e-4 < t < 2e-4 else t])
+    def test_steps_far_below_what_can_be_told_apart(
+        self, f: Callable[[float], float], reach: float
+    ) -> None:
+        assert self.explained(f, slope=0.5, claim=1.0, reach=reach) is None
+
     def test_within_the_domain(self) -> None:
         def f(t: float) -> float:
             return self.stairs(t, 1e-6) if t < 1e-4 else math.nan

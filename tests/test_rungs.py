@@ -332,7 +332,7 @@ class TestClimbing:
         block.jumps, block.climbed[:climbed] = jumps, True
         climbing.measure(block, 0, 9)
         looked |= claim != 0  # what contradicts is looked at more closely
-        before = climbed if looked and not jumps else 0  # those are measured again
+        before = climbed if looked and not jumps else 0  # those are measured again, up to eight
         assert block.jumps == jumps + looked + before
         assert abs(block.numeric[9] - looked) <= block.uncertainty[9] < 1e-3
         assert np.all(np.abs(block.numeric[:before] - 1) <= block.uncertainty[:before])

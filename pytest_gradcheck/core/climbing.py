@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .climb import Climb
 from .derivative import Derivative
@@ -74,12 +75,19 @@ class Climbing:
         block.contradicted += contradicts
         few = np.sum(block.climbed) < TRIED or (contradicts and block.contradicted <= TRIED)
         if few or block.jumps > 0:  # where the first few do not, none do
-            before, jumps = np.flatnonzero(block.climbed), block.jumps
+            before, jumps = self._worst_climbed(block), block.jumps
             found = self._across_jumps(block, climb, found)
             for k in before if block.jumps > jumps == 0 else ():  # none were looked for as closely
                 self.measure(block, i, int(k))
         self.note(block, i, j, climb, found)
         return found
+
+    @staticmethod
+    def _worst_climbed(block: Measured) -> NDArray[np.intp]:
+        """As many as are tried of the entries that climbed, those that are furthest off first."""
+        error = np.abs(block.claimed - block.numeric)
+        climbed = np.flatnonzero(block.climbed)
+        return climbed[np.argsort(-error[climbed], kind="stable")[:TRIED]]
 
     def start(self, block: Measured, i: int, j: int, measured: float) -> Climb:
         """The foot of a ladder for an entry that is about as large as `measured`."""

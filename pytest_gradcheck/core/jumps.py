@@ -128,8 +128,8 @@ def _is_slope_along(ladder: Ladder, length: float, slope: float, off: float, ste
 
     for far in (length, MIDWAY * length):  # few are needed to see that it is not
         ahead, behind = (there - slope for there in _slopes(ladder, far - 2 * step, far))
-        off = min(abs(ahead), abs(behind), abs(ahead + behind) / 2)
-        if not (off <= ALIKE * difference or off > ASTRIDE * difference):
+        least = min(abs(ahead), abs(behind), abs(ahead + behind) / 2)
+        if not (least <= ALIKE * difference or least > ASTRIDE * difference):
             return False
     places = np.array(WAY)
     slopes = [_slopes(ladder, t * length - step, t * length + step) for t in WAY]
@@ -267,6 +267,8 @@ def _highest_jump(
     def height(one: Place, other: Place) -> float:
         return abs(other[1] - one[1] - there * (other[0] - one[0]))
 
+    # no shorter than what can be told apart where the way ends
+    reach = max(reach, SHORT * UNITS * math.ulp(length))
     near = (0.0, base)
     sides = [(t, at(t)) for t in (length, -length)]
     far = max(sides, key=lambda side: abs(side[1] - base - slope * side[0]))
@@ -287,7 +289,7 @@ def _highest_jump(
         heights[abs(far[0] - near[0])] = height(near, far)
     last = min(heights)
     before = min(width for width in heights if width >= LONGER * last)
-    return heights[last] if heights[last] > heights[before] / 2 else 0.0
+    return heights[last] if heights[before] / 2 < heights[last] < math.inf else 0.0
 
 
 def longest_inside(at: Callable[[float], float], step: float) -> float:
