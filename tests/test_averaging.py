@@ -54,6 +54,20 @@ def test_entries_too_few_for_directions_are_averaged_one_by_one(noise: float, wr
     assert result.evaluations < 50_000
 
 
+def test_what_takes_the_fewest_evaluations_is_averaged_first() -> None:
+    def loss(p: dict[str, np.ndarray]) -> float:
+        slopes = float(np.sin(p["faint"]).sum() + 4 * np.sin(p["strong"]).sum())
+        return slopes + 3e-5 * jitter(np.concatenate([p["faint"], p["strong"]]))
+
+    def grads(p: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"faint": np.cos(p["faint"]), "strong": 4 * np.cos(p["strong"])}
+
+    params = {"faint": np.array([0.3, 0.8, 0.5]), "strong": np.array([0.5, -0.4])}
+    for limit, unverified in ((22_000, [("faint",)]), (50_000, [])):
+        result = check(loss=loss, grads=grads, params=params, max_evaluations=limit)
+        assert [f.where for f in result.findings if f.name == "coarse"] == unverified
+
+
 def test_the_noise_at_parameters_of_zero_is_known() -> None:
     result = check(
         loss=lambda x: float(np.sum(np.exp(x))) * (1 + 1e-6 * jitter(x)),

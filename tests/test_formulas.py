@@ -683,20 +683,24 @@ class TestClimb:
 
 
 class TestPointsFor:
+    @staticmethod
+    def of(*bars: float) -> dict[int, float]:
+        return dict(zip(*map(np.ndarray.tolist, points_for(np.array(bars), 1.0)), strict=True))
+
     def test_are_no_more_than_a_fit_can_have(self) -> None:
-        # twice 64 points for each, times what the bar is above the goal, squared
-        assert points_for(np.array([8.0]), 1.0, 1e9) == [(0, 8192)]
-        assert points_for(np.array([8.001]), 1.0, 1e9) == []
-        assert points_for(np.array([8.0]), 1.0, 16384) == [(0, 8192)]
-        assert points_for(np.array([8.0]), 1.0, 16383) == []
+        # twice 64 points, times what the bar is above the goal, squared
+        assert self.of(8.0) == {0: 8192}
+        assert self.of(8.001) == {0: math.inf}
+        assert self.of(9.0, 0.6) == {0: math.inf, 1: math.ceil(128 * 0.6 * 9.6)}
 
     def test_are_for_those_without_which_half_of_the_goal_is_kept(self) -> None:
-        assert points_for(np.array([0.5]), 1.0, 1e9) == []
-        assert points_for(np.array([0.51]), 1.0, 1e9) == [(0, math.ceil(128 * 0.51**2))]
-        assert points_for(np.array([0.3, 2.0, 0.4]), 1.0, 1e9) == [(1, 512)]  # the rest is 0.5
-        found = dict(points_for(np.array([0.31, 2.0, 0.4]), 1.0, 1e9))
-        assert found == {1: 1024, 2: math.ceil(256 * 0.16)}
-        assert points_for(np.zeros(3), 1.0, 1e9) == []
+        assert self.of(0.5) == {}
+        assert self.of(0.51) == {0: math.ceil(128 * 0.51**2)}
+        assert self.of(0.3, 2.0, 0.4) == {1: 512}  # the rest is 0.5
+        assert self.of(0.0, 0.0, 0.0) == {}
+
+    def test_are_in_proportion_to_the_bars(self) -> None:
+        assert self.of(0.31, 2.0, 0.4) == {1: math.ceil(256 * 2.4), 2: math.ceil(51.2 * 2.4)}
 
 
 class TestDirections:

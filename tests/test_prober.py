@@ -81,7 +81,8 @@ class Recorded:
 
 class TestSteps:
     def test_begin_with_a_thousandth_of_how_far_it_may_be_moved(self) -> None:
-        r = Recorded(lambda x: np.sum(np.sin(x)), [3.0, 4.0, 0.0, 0.0], weight=[0.5])
+        point = [3.0, 4.0, 0.0, 0.0]
+        r = Recorded(lambda x: np.sum(np.sin(x)), point, weight=[0.5], gradient=[np.cos(point)])
         r.prober.read(r.whole, 2, target=1e-3)
         reach = 2.5 / 0.5  # the root of the mean square, in weights of variance 0.5^2
         assert r.prober.reach(0) == pytest.approx(reach)
@@ -90,7 +91,10 @@ class TestSteps:
         assert len(r.seen) == 4
 
     def test_of_several_blocks_are_those_of_the_one_that_may_be_moved_least(self) -> None:
-        r = Recorded(lambda x, y: np.sum(x) + np.sum(y), [2.0, 2.0], [4.0], weight=[1.0, 0.1])
+        ones = [[1.0, 1.0], [1.0]]
+        r = Recorded(
+            lambda x, y: np.sum(x) + np.sum(y), [2.0, 2.0], [4.0], weight=[1.0, 0.1], gradient=ones
+        )
         r.prober.read(r.whole, 0, target=1e-3)
         assert r.steps(0, 0)[0] == pytest.approx(2e-3) and r.steps(1, 0)[0] == pytest.approx(2e-3)
 
@@ -130,6 +134,17 @@ class TestSteps:
         wide = Recorded(lambda x: 0.0, [1.0, 2.0])
         assert wide.prober._misjudged(wide.prober.direction(wide.whole, 0), 7.0) == 0
 
+    def test_what_cancelling_hides_belongs_to_the_error_bar_of_what_contradicts(self) -> None:
+        def loss(x: Any) -> float:
+            return float(np.logaddexp(0, x.sum()) - x.sum())
+
+        for gradient, hidden in (([-1e-13, -1e-13], True), ([0.0, 0.0], False)):
+            r = Recorded(loss, [20.0, 20.0], gradient=[gradient])
+            bars = r.prober.read(r.whole, 0, target=1e-20).bar, r.prober.entry(0, 1, target=1e-20)
+            most = 1.1 * 8 * 2.0**-52 * 40 / 20
+            assert (bars[0] > most / 2) == (bars[1].uncertainty > most / 2) == hidden
+            assert bars[0] <= most and bars[1].uncertainty <= most
+
     def test_what_is_misjudged_belongs_to_the_error_bar(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -141,7 +156,8 @@ class TestSteps:
         assert bars[1] == bars[0] + 0.25
 
     def test_parameters_stand_elsewhere_until_they_are_settled(self) -> None:
-        r = Recorded(lambda x, y: np.sum(x) * np.sum(y), [1.0, -0.0], [2.0])
+        right = [[2.0, 2.0], [1.0]]
+        r = Recorded(lambda x, y: np.sum(x) * np.sum(y), [1.0, -0.0], [2.0], gradient=right)
         slope = 2.0 * r.weights(0, 3).sum()
         reading = r.prober.read(r.whole[:1], 3, target=1e-6)
         assert abs(reading.value - slope) <= reading.bar < 1e-6 and not r.stands
@@ -232,8 +248,8 @@ class Helpers:
 
 class TestAhead:
     def test_the_first_two_steps_to_both_sides_are_evaluated_elsewhere(self) -> None:
-        helpers = Helpers()
-        r = Recorded(lambda x: np.sum(np.sin(x)), [0.5, 1.5], workers=helpers)
+        helpers, right = Helpers(), [np.cos([0.5, 1.5])]
+        r = Recorded(lambda x: np.sum(np.sin(x)), [0.5, 1.5], workers=helpers, gradient=right)
         r.prober.read(r.whole, 0, target=1e-3)
         r.seen.clear()
         r.prober.look_ahead(r.whole, [1, 2])
@@ -241,7 +257,7 @@ class TestAhead:
         first = r.prober.first * r.prober.reach(0)
         steps = [first, -first, first / 4, -first / 4]
         assert helpers.asked == [(1, (), steps), (2, (), steps)]
-        alone = Recorded(lambda x: np.sum(np.sin(x)), [0.5, 1.5])
+        alone = Recorded(lambda x: np.sum(np.sin(x)), [0.5, 1.5], gradient=right)
         alone.prober.first = r.prober.first
         for row in (1, 2):
             reading = r.prober.read(r.whole, row, target=1e-3)
@@ -272,7 +288,7 @@ class TestEntries:
         assert far.value == pytest.approx(math.cos(1.0), abs=1e-2)
 
     def test_of_zero_are_not_looked_at_any_closer(self) -> None:
-        r = Recorded(lambda x: np.sum(x), [0.0, 1.0])
+        r = Recorded(lambda x: np.sum(x), [0.0, 1.0], gradient=[[1.0, 1.0]])
         found = r.prober.entry(0, 0, target=1e-3)
         assert len(r.seen) == 4 and abs(found.value - 1) <= found.uncertainty
 

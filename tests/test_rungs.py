@@ -236,6 +236,7 @@ class TestClimbing:
         jitter: float = 0.0,
         each_noise: bool = False,
         rounding: float = 0.0,
+        left_over: float = 0.0,
     ) -> tuple[Climbing, Parameter]:
         parameter = Parameter("x", np.array(theta, float))
         loss = Loss(lambda: f(parameter.array))
@@ -250,6 +251,7 @@ class TestClimbing:
             [parameter.read()],
             each_noise,
             [rounding],
+            lambda: left_over,
         )
         return climbing, parameter
 
@@ -386,6 +388,13 @@ class TestClimbing:
         block.claim_rounding[1] = 2 * digit  # and no better than it was known before
         climbing.measure(block, 0, 1)
         assert block.claim_rounding[1] == 2 * digit
+
+    def test_what_cancelling_hides_belongs_to_the_error_bar_of_what_contradicts(self) -> None:
+        for claim, bar in ((0.5, 0.1), (1.0, 0.0)):
+            climbing, parameter = self.of(np.sum, np.full(3, 2.0), left_over=0.2)
+            block = self.block(parameter, np.full(3, claim))
+            found = climbing.measure(block, 0, 1)
+            assert found.uncertainty == block.uncertainty[1] == pytest.approx(bar, abs=1e-6)
 
     def test_without_a_kink_none_is_noted(self) -> None:
         climbing, parameter = self.of(np.sum, np.ones(2))
@@ -593,7 +602,7 @@ class TestMeasurement:
         if off is not None:
             made.blocks[0].numeric[off] += 0.01
         made._first_bars[0] += bars
-        made.budget = math.inf
+        made.budget = 1e9
         made._settle(0)
         block = made.blocks[0]
         assert np.all(np.isfinite(block.uncertainty))
@@ -630,7 +639,7 @@ class TestMeasurement:
             lambda x: float(np.sum(1e-5 * np.round(x / 1e-5))), np.ones(10), theta, noise=1e-15
         )
         for made in (kinked, stairs):
-            made.budget = math.inf
+            made.budget = 1e9
             made._settle(0)
             assert np.all(made.blocks[0].climbed)
 
@@ -704,7 +713,7 @@ class TestMeasurement:
         block.numeric[:], block.uncertainty[:] = [3.0, 4.0], [0.004, 1e-9]
         block.climbed[:climbed], block.jumps = True, jumps
         made.ladders, made.directions = self.Averages(found, across), self.Answers(None, None)
-        made.budget = math.inf
+        made.budget = 1e9
         made._sharpen(0)
         return made
 

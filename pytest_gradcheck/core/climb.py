@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .derivative import Derivative
 from .differences import MANY, agrees_at, derivative
@@ -148,16 +148,16 @@ class Climb:
         return found.within <= NEAR * max(self.own, self.scale)
 
 
-def points_for(bars: Array, goal: float, most: float) -> list[tuple[int, int]]:
+def points_for(bars: Array, goal: float) -> tuple[NDArray[np.intp], Array]:
     """Entries that keep the norm of all error bars above `goal`, and the points each needs.
 
-    None if a fit, or all of them within `most` evaluations, cannot have that many.
+    Bars shrink as one over the square root of the points: in proportion to the bars, these bring
+    their norm down by the fewest (Neyman, J. R. Stat. Soc. 97 (1934) 558).  Infinitely many where
+    one fit cannot have them.
     """
     order = np.argsort(-bars, kind="stable")
     rest = np.sqrt(np.cumsum(bars[order][::-1] ** 2)[::-1])
     few = order[rest > goal / 2]  # without them the rest would do
     with np.errstate(over="ignore", invalid="ignore"):
-        needed = MARGIN * MANY * few.size * (bars[few] / goal) ** 2
-    if not np.all(needed <= MOST) or 2 * np.sum(needed) > most:
-        return []
-    return [(int(j), math.ceil(points)) for j, points in zip(few, needed, strict=True)]
+        needed = MARGIN * MANY * bars[few] * np.sum(bars[few]) / goal**2
+    return few, np.where(needed <= MOST, np.ceil(needed), np.inf)

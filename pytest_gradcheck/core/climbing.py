@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -48,6 +48,8 @@ class Climbing:
         Whether noise is measured anew along every entry.
     rounding : sequence of float
         Relative rounding of the claims.
+    left_over : callable
+        How far the loss may be off where terms cancel (`left_over.left_by_cancelling`).
     kinked : bool
         Whether a kink was met.
     """
@@ -62,6 +64,7 @@ class Climbing:
     origin: Sequence[Array]
     each_noise: bool
     rounding: Sequence[float]
+    left_over: Callable[[], float]
     kinked: bool = field(default=False, init=False)
 
     def measure(self, block: Measured, i: int, j: int) -> Derivative:
@@ -79,6 +82,8 @@ class Climbing:
             found = self._across_jumps(block, climb, found)
             for k in before if block.jumps > jumps == 0 else ():  # none were looked for as closely
                 self.measure(block, i, int(k))
+        if found.contradicts(climb.claim):
+            found = found.widened(self.left_over() / max(climb.own, climb.scale))
         self.note(block, i, j, climb, found)
         return found
 

@@ -72,6 +72,10 @@ class Derivative:
         half = abs(self.left - self.right) / 2
         return Derivative.smooth(self.value, self.uncertainty + half, self.noise, self.step)
 
+    def widened(self, bar: float) -> Derivative:
+        """The same with so much more of an error bar."""
+        return replace(self, uncertainty=self.uncertainty + bar)
+
     def reaching(self, other: float) -> Derivative:
         """The same with an error bar as far as another value, of which one cannot be right."""
         return replace(self, uncertainty=max(self.uncertainty, abs(self.value - other)))

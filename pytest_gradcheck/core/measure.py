@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .cancelled import is_cancelled
 from .climb import points_for
@@ -24,6 +26,7 @@ from .directions import Directions
 from .exhaustive import central_quotients
 from .goals import SETTLED, ZERO, Goals
 from .ladder import ROUNDING, SIGMAS
+from .left_over import left_by_cancelling
 from .line import Line
 from .loss import Loss
 from .measured import COMMON, OWN, Measured, norm_bound, rms, scale_of
@@ -36,7 +39,7 @@ BUDGET, BUDGET_PER_ENTRY = 50_000, 20
 """Evaluations after which no further entry climbs, where `max_evaluations` does not say."""
 FEW = 3
 """Size of a block up to which its entries climb rather than random directions are asked."""
-SHARPER = (1.0, 0.5, 0.25)
+SHARPER = (1.0, 0.5, 0.25, 0.125)
 """Norms of error bars aimed at where noise is averaged entry by entry, as parts of `warn`."""
 SHORT = 0.1
 """A first step at `eps` times the scale of small parameters is tried where it is below this part of
@@ -113,6 +116,7 @@ class Measurement:
             self.origin,
             self._is_rounded_elsewhere(claims),
             [min(u, SINGLE) for u in rounding],  # of what was computed, whatever cancels in it
+            cache(self._left_by_cancelling),
         )
         first = [
             self._first_step(p, g, u, eps)
@@ -149,6 +153,7 @@ class Measurement:
             some = self.blocks[i].claimed.size > FEW
             drowned = some and (noisy if asked else self._bound([i]))
             self._climb_all(i, self.warn if drowned else self.tol)
+        for i in sorted(tested, key=lambda i: float(np.sum(self._sharpened(i, self.warn)[1]))):
             if not self._known(i, self.warn):
                 self._sharpen(i)
         for i in tested:
@@ -227,6 +232,10 @@ class Measurement:
         ]
         return measure_noise(Line(self.loss, self.parameters, self.origin, direction), self.base)
 
+    def _left_by_cancelling(self) -> float:
+        along = Line(self.loss, self.parameters, self.origin, self.origin)
+        return left_by_cancelling(along, self.base)
+
     def _is_rounded_elsewhere(self, claims: Sequence[Array]) -> bool:
         """Whether the noise may be that of rounding all the parameters, moved at once."""
         moved = [g * theta for g, theta in zip(claims, self.origin, strict=True)]
@@ -294,20 +303,26 @@ class Measurement:
                     goal = self.warn
             self.ladders.measure(block, i, int(j))
 
+    def _sharpened(self, i: int, goal: float) -> tuple[NDArray[np.intp], Array]:
+        """Entries of block i that did climb, and the points each needs until `goal` is known."""
+        block = self.blocks[i]
+        return points_for(np.where(block.climbed, block.uncertainty, 0.0), goal * block.scale)
+
     def _sharpen(self, i: int) -> None:
         """Average the noise of the few entries that leave block i open, if that will decide it."""
         block = self.blocks[i]
         for part in SHARPER:
-            bars = np.where(block.climbed, block.uncertainty, 0.0)
-            sharpened = points_for(bars, part * self.warn * block.scale, self._left)
-            for j, points in sharpened:
+            entries, points = self._sharpened(i, part * self.warn)
+            if 2 * np.sum(points) > self._left:
+                return
+            for j, count in zip(entries, points.astype(int), strict=True):
                 climb = self.ladders.start(block, i, j, block.numeric[j])
-                found = climb.across_jumps(points) if block.jumps else climb.measure(points)
+                found = climb.across_jumps(count) if block.jumps else climb.measure(count)
                 allowed = found.uncertainty + block.uncertainty[j]
                 agrees = not found.kink and abs(found.value - block.numeric[j]) <= allowed
                 if agrees and found.uncertainty < block.uncertainty[j]:
                     self.ladders.note(block, i, j, climb, found)
-            if sharpened:
+            if entries.size:
                 self._bound([i])
             if self._known(i, self.warn):
                 return

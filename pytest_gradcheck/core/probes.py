@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from .differences import agrees_at, confirmed, verdict
 from .direction import Direction
 from .jumps import FAR, SECANTS, between_jumps, jumps_explain, slopes_across
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
-from .line import Axis, shortest
+from .left_over import left_by_cancelling
+from .line import Axis, Line, shortest
 from .loss import Loss
 from .measured import scale_of
 from .noise import height_of_jumps, measure_noise
@@ -173,6 +174,8 @@ class Prober:
         if not math.isfinite(found.value):
             return Reading(0.0, math.inf)
         bar = found.uncertainty + self._misjudged(direction, found.value)
+        if abs(found.value - direction.slope(self.belief.gradient)) > bar:
+            bar += self._left_by_cancelling / longest
         strays = far and _strays(ladder, found)
         return Reading(found.value, bar, found.noise, found.kink, found.reach, strays)
 
@@ -197,11 +200,19 @@ class Prober:
             ladder, found, lambda: float(self.belief.gradient[block][i]), target
         )
         self.strayed |= far and _strays(ladder, found)
+        if found.contradicts(float(self.belief.gradient[block][i])):
+            found = found.widened(self._left_by_cancelling / longest)
         if 0 < abs(theta) < found.step and not agrees_at(ladder, FIRST_STEP * abs(theta), found):
             ladder = self._ladder(axis.sample, FIRST_STEP, abs(theta), FINEST)
             return descend(ladder, target, math.inf, far=True)
         self.first_alone = self._learnt(ladder, longest, self.first_alone)
         return found
+
+    @cached_property
+    def _left_by_cancelling(self) -> float:
+        self.settle()
+        along = Line(self.loss, self.parameters, self.origin, self.origin)
+        return left_by_cancelling(along, self.base)
 
     def _confirmed(
         self, ladder: Ladder, found: Derivative, claim: Callable[[], float], target: float
