@@ -12,7 +12,8 @@ from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.part import Part
-from pytest_gradcheck.core.probes import Prober, Reading
+from pytest_gradcheck.core.probes import Prober
+from pytest_gradcheck.core.reading import Reading
 from pytest_gradcheck.core.region import Region
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_gradcheck.core import climb as climbing
 from pytest_gradcheck.core import directions as along_lines
+from pytest_gradcheck.core.across import slopes_across
 from pytest_gradcheck.core.climb import Climb, points_for
 from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.differences import (
@@ -22,7 +23,7 @@ from pytest_gradcheck.core.differences import (
 )
 from pytest_gradcheck.core.directions import Bound, Directions, _expected
 from pytest_gradcheck.core.fit import Fit, Window, _solve, _together
-from pytest_gradcheck.core.jumps import jumps_explain, slopes_across
+from pytest_gradcheck.core.jumps import SECANTS, ShortSteps
 from pytest_gradcheck.core.ladder import (
     JUMP,
     ONE_SIDED,
@@ -500,13 +501,17 @@ class TestNoise:
 
 
 class TestJumps:
-    """`jumps_explain`: longer steps lead towards the claim, by a jump that is high enough."""
+    """`explained`: longer steps lead towards the claim, by a jump that is high enough."""
 
     @staticmethod
     def explained(f: Callable[[float], float], **options: Any) -> Derivative | None:
         given = {"slope": 0.0, "claim": 1.0, "scale": 1.0, "reach": 1e-7, "noise": 0.0} | options
-        across = slopes_across(lambda h: (h, f(h), h, f(-h)), given["scale"], noise=0.0)
-        return jumps_explain(f, f(0.0), across=across, **given)
+        scale, noise = given["scale"], given["noise"]
+        ladder = Ladder(
+            lambda h: (h, f(h), h, f(-h)), f(0.0), 1e-9, noise=noise, scale=scale, finest=1e-15
+        )
+        short = ShortSteps(ladder, f, scale, given["slope"], bar=0.0, step=given["reach"])
+        return short.explained(given["claim"], slopes_across(ladder.sample, scale, noise=0.0))
 
     @staticmethod
     def stairs(t: float, step: float = 1e-5, slope: float = 0.0) -> float:
@@ -636,27 +641,28 @@ class TestClimb:
         assert 1e-13 * own <= ladder.first * 4.0**ladder.lowest <= 4e-13 * own
         assert ladder.noise == UNIT
 
-    def test_what_is_asked_of_jumps(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        asked: dict[str, Any] = {}
+    @pytest.mark.parametrize("far", [False, True])
+    def test_what_is_asked_of_jumps(self, monkeypatch: pytest.MonkeyPatch, far: bool) -> None:
+        asked: dict[str, tuple[Any, ...]] = {}
         answer = Derivative.smooth(1.0, 0.1, 0.1, 1e-3)
+        for name in ("explained", "between_jumps"):
 
-        def explain(at: Any, base: float, **options: Any) -> Derivative:
-            asked.update(options, base=base)
-            return answer
+            def answered(*given: Any, name: str = name) -> Derivative:
+                asked[name] = given
+                return answer
 
-        monkeypatch.setattr(climbing, "jumps_explain", explain)
+            monkeypatch.setattr(ShortSteps, name, answered)
         climb = self.of(1.0, 0.5, 0.25, lambda x: 2 * x)
-        assert climb.explained(Derivative.smooth(0.3, 0.1, 0.1, 1e-6)) is answer
-        for across in asked.pop("across"):  # measured when it is asked for
-            assert abs(across.value - 2.0) <= across.uncertainty < 1e-9
-        assert asked == {
-            "base": 2.0,
-            "slope": 0.3,
-            "claim": 1.0,
-            "scale": 0.5,
-            "reach": 1e-6,
-            "noise": UNIT,
-        }
+        found = Derivative.smooth(0.3, 0.1, 0.1, 1e-6)
+        assert climb.explained(found) is answer is climb.between_jumps(found, far=far)
+        short, claim, across = asked["explained"]
+        assert (short.ladder, short.scale, claim) == (climb.ladder, 0.5, 1.0)
+        assert (short.slope, short.bar, short.step, short.at(0.25)) == (0.3, 0.1, 1e-6, 2.5)
+        assert asked["between_jumps"][:2] == (short, SECANTS if far else SECANTS[:1])
+        for count, slopes in ((1, across), (1 + far, asked["between_jumps"][2])):
+            measured = list(slopes)  # when they are asked for
+            assert len(measured) == count
+            assert all(abs(one.value - 2.0) <= one.uncertainty < 1e-9 for one in measured)
 
     def test_no_shorter_than_the_first_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: Any) -> bool:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gradcheck import Result, check
-from pytest_gradcheck.core.jumps import SECANTS, between_jumps, slopes_across
+from pytest_gradcheck.core.across import slopes_across
+from pytest_gradcheck.core.jumps import FAR, SECANTS, ShortSteps
 from pytest_gradcheck.core.ladder import Ladder
 from pytest_gradcheck.core.noise import height_of_jumps
 
@@ -269,9 +270,9 @@ class TestBetweenJumps:
         ladder = Ladder(
             lambda h: (h, at(h), h, at(-h)), at(0.0), 1e-9, noise=0.0, scale=1.0, finest=1e-15
         )
-        given = {"slope": unit * slope, "off": unit * off, "step": 1e-9}
+        short = ShortSteps(ladder, at, 1.0, unit * slope, bar=unit * off / FAR, step=1e-9)
         across = slopes_across(ladder.sample, 1.0, noise=0.0)
-        return between_jumps(ladder, SECANTS[:1], across=across, **given) is not None
+        return short.between_jumps(SECANTS[:1], across) is not None
 
     @staticmethod
     def stairs(t: float, step: float = 1e-6) -> float:

@@ -15,7 +15,7 @@ from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.descent import _many_kinks, _next
 from pytest_gradcheck.core.differences import MANY, agrees_at, derivative, verdict
 from pytest_gradcheck.core.fit import Window
-from pytest_gradcheck.core.jumps import longest_inside
+from pytest_gradcheck.core.highest_jump import longest_inside
 from pytest_gradcheck.core.ladder import (
     CENTRAL,
     JUMP,

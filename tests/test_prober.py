@@ -20,9 +20,9 @@ from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.probes import (
     Prober,
-    Reading,
     _size_that_matters,
 )
+from pytest_gradcheck.core.reading import Reading
 from pytest_gradcheck.core.region import Region
 from pytest_gradcheck.core.weights import UNIT, draw
 

@@ -26,8 +26,9 @@ from pytest_gradcheck.core.located import Found, Throughout
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.part import Part
-from pytest_gradcheck.core.probes import Prober, Reading
+from pytest_gradcheck.core.probes import Prober
 from pytest_gradcheck.core.probing import Probing
+from pytest_gradcheck.core.reading import Reading
 from pytest_gradcheck.core.region import Region
 from pytest_gradcheck.core.weights import (
     LOOKS,

@@ -17,8 +17,8 @@ from pytest_gradcheck.core.certificate import Certificate
 from pytest_gradcheck.core.derivative import Derivative
 from pytest_gradcheck.core.located import Found, Throughout
 from pytest_gradcheck.core.probed import Slopes
-from pytest_gradcheck.core.probes import Reading
 from pytest_gradcheck.core.probing import Probing, _fits_zero
+from pytest_gradcheck.core.reading import Reading
 from pytest_gradcheck.core.region import Region
 from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length, spread
 

@@ -27,8 +27,8 @@ from pytest_gradcheck.core.located import Found
 from pytest_gradcheck.core.loss import Loss
 from pytest_gradcheck.core.parameters import Parameter
 from pytest_gradcheck.core.part import Part
-from pytest_gradcheck.core.probes import Reading
 from pytest_gradcheck.core.reach import require_reach
+from pytest_gradcheck.core.reading import Reading
 from pytest_gradcheck.core.region import PIECE, Region, dot, pieces
 from pytest_gradcheck.core.single_entries import OutOfBudgetError, SingleEntries
 from pytest_gradcheck.core.weights import UNIT, draw, greatest_length, least_length, probes_for

@@ -9,7 +9,7 @@ import numpy as np
 
 from .ladder import SIGMAS
 from .parameters import Array
-from .probes import Reading
+from .reading import Reading
 from .region import Region
 from .weights import greatest_length, least_length
 

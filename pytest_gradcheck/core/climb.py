@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .across import SURE, slope_across
 from .derivative import Derivative
 from .differences import MANY, agrees_at, derivative
 from .exhaustive import steps
-from .jumps import FAR, SECANTS, SURE, between_jumps, jumps_explain, slope_across
+from .jumps import SECANTS, ShortSteps
 from .ladder import FINEST, Ladder
 from .line import Axis
 from .noise import measure_noise
@@ -109,28 +110,17 @@ class Climb:
         """
         if found.kink or not found.reach > 0:
             return None
-        scale = max(self.own, self.scale)
-        return between_jumps(
-            self.ladder,
-            [part * scale for part in (SECANTS if far else SECANTS[:1])],
-            slope=found.value,
-            off=FAR * found.uncertainty,
-            step=found.reach,
-            across=self._across(sure=far),
-        )
+        parts = SECANTS if far else SECANTS[:1]
+        return self._short_steps(found).between_jumps(parts, self._across(sure=far))
 
     def explained(self, found: Derivative) -> Derivative | None:
         """The slope across jumps where those may explain what contradicts the claim, else None."""
-        return jumps_explain(
-            self.ladder.at,
-            self.base,
-            slope=found.value,
-            claim=self.claim,
-            scale=max(self.own, self.scale),
-            reach=found.reach,
-            noise=self.noise,
-            across=self._across(sure=False),
-        )
+        return self._short_steps(found).explained(self.claim, self._across(sure=False))
+
+    def _short_steps(self, found: Derivative) -> ShortSteps:
+        scale = max(self.own, self.scale)
+        slope, bar = found.value, found.uncertainty
+        return ShortSteps(self.ladder, self.ladder.at, scale, slope, bar, found.reach)
 
     def _across(self, *, sure: bool) -> Iterator[Derivative]:
         yield self.across_jumps()

@@ -15,7 +15,8 @@ from .certificate import Certificate, Complete
 from .derivative import Derivative
 from .differences import CERTAIN
 from .probed import Probed
-from .probes import FIRST_STEP, Reading
+from .probes import FIRST_STEP
+from .reading import Reading
 from .region import Region
 from .single_entries import OutOfBudgetError, SingleEntries
 

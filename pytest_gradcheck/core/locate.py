@@ -22,7 +22,8 @@ from .dense import SMALL, Dense
 from .derivative import Derivative
 from .located import Found
 from .part import Part
-from .probes import Prober, Reading
+from .probes import Prober
+from .reading import Reading
 from .region import Region
 from .single_entries import OutOfBudgetError, SingleEntries
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .atoms import Readings
-from .probes import Prober, Reading
+from .probes import Prober
+from .reading import Reading
 from .region import Region
 
 

@@ -9,18 +9,18 @@ probe examines all blocks at equal relative weight, large or small.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 
 import numpy as np
 
+from .across import slopes_across
 from .belief import Belief
 from .derivative import Derivative
 from .descent import descend
 from .differences import agrees_at, confirmed, verdict
 from .direction import Direction
-from .jumps import FAR, SECANTS, between_jumps, jumps_explain, slopes_across
+from .jumps import SECANTS, ShortSteps
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .left_over import left_by_cancelling
 from .line import Axis, Line, shortest
@@ -28,6 +28,7 @@ from .loss import Loss
 from .measured import scale_of
 from .noise import height_of_jumps, measure_noise
 from .parameters import Array, Parameter
+from .reading import Reading, strays
 from .region import Region
 from .spread import Spread
 from .weights import Weights
@@ -37,8 +38,6 @@ FIRST_STEP = 1e-3
 extrapolations certify a smooth loss, long enough that its rounding does not matter yet."""
 MIXED = 1e-3
 """Size of the entries that make up a gradient, beside that of all, from which steps are theirs."""
-FURTHER = 16
-"""Steps so much longer than those a slope rests on are far longer."""
 WORTH = 1e-4
 """Difference from a claim, relative, from which it is worth while to look for jumps behind it."""
 CLEAN = 1e-13
@@ -46,30 +45,6 @@ CLEAN = 1e-13
 
 Skip = Sequence[Region]
 """Regions that a probe leaves out."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The measured derivative along one direction, its error bar, and the steps it rests on.
-
-    It `strays` where the first steps, far longer, had another slope.
-    """
-
-    value: float
-    bar: float
-    noise: float = 0.0
-    kink: bool = False
-    reach: float = 0.0
-    strays: bool = False
-
-    def __sub__(self, part: Reading) -> Reading:
-        """What is left for the rest of a region when a part of it was measured."""
-        return Reading(
-            self.value - part.value,
-            self.bar + part.bar,
-            math.hypot(self.noise, part.noise),
-            self.kink or part.kink,
-        )
 
 
 class Prober:
@@ -176,8 +151,8 @@ class Prober:
         bar = found.uncertainty + self._misjudged(direction, found.value)
         if abs(found.value - direction.slope(self.belief.gradient)) > bar:
             bar += self._left_by_cancelling / longest
-        strays = far and _strays(ladder, found)
-        return Reading(found.value, bar, found.noise, found.kink, found.reach, strays)
+        astray = far and strays(ladder, found)
+        return Reading(found.value, bar, found.noise, found.kink, found.reach, astray)
 
     def _misjudged(self, direction: Direction, value: float) -> float:
         """What parameters below float64 add by their rounding, as far as the belief is wrong."""
@@ -199,7 +174,7 @@ class Prober:
         found = self._confirmed(
             ladder, found, lambda: float(self.belief.gradient[block][i]), target
         )
-        self.strayed |= far and _strays(ladder, found)
+        self.strayed |= far and strays(ladder, found)
         if found.contradicts(float(self.belief.gradient[block][i])):
             found = found.widened(self._left_by_cancelling / longest)
         if 0 < abs(theta) < found.step and not agrees_at(ladder, FIRST_STEP * abs(theta), found):
@@ -289,28 +264,16 @@ class Prober:
         direction, longest = self.direction(regions, row), self._longest(regions)
         claim, at = direction.slope(self.belief.gradient), cache(self._along(direction, {}))
         ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), FIRST_STEP, longest, FINEST)
-        across = None
-        if abs(claim - reading.value) > max(reading.bar, WORTH * abs(reading.value)):
-            across = jumps_explain(
-                at,
-                self.base,
-                slope=reading.value,
-                claim=claim,
-                scale=longest,
-                reach=reading.reach,
-                noise=self.noise,
-                across=slopes_across(ladder.sample, longest, noise=self.noise),
-            )
-        if across is None:
-            across = between_jumps(
-                ladder,
-                [part * longest for part in (SECANTS if reading.strays else SECANTS[:1])],
-                slope=reading.value,
-                off=FAR * reading.bar,
-                step=reading.reach,
-                across=slopes_across(ladder.sample, longest, noise=self.noise),
-            )
-        return across is not None
+        short = ShortSteps(ladder, at, longest, reading.value, reading.bar, reading.reach)
+
+        def across() -> Iterator[Derivative]:
+            return slopes_across(ladder.sample, longest, noise=self.noise)
+
+        worth = max(reading.bar, WORTH * abs(reading.value))
+        if abs(claim - reading.value) > worth and short.explained(claim, across()):
+            return True
+        parts = SECANTS if reading.strays else SECANTS[:1]
+        return short.between_jumps(parts, across()) is not None
 
     def take_jumps_for_noise(self, regions: Sequence[Region], row: int) -> bool:
         """Measure across jumps from here on, which are noise then; whether any were seen."""
@@ -359,12 +322,3 @@ def _size_that_matters(theta: Array, gradient: Array) -> float:
     if not (below.size and below[-1] > 0):
         return math.inf
     return float(abs(theta[order[np.searchsorted(below, below[-1] / 2)]]))
-
-
-def _strays(ladder: Ladder, found: Derivative) -> bool:
-    """Whether steps far longer agree with each other on another slope than what was found."""
-    return any(
-        abs(longer.value - found.value) > FAR * (longer.truncation + found.uncertainty)
-        for longer in ladder.estimates()
-        if longer.finest >= FURTHER * found.step
-    )

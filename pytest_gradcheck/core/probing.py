@@ -26,7 +26,8 @@ from .measured import NEGLIGIBLE
 from .parameters import Array, Parameter
 from .part import Part
 from .probed import Probed
-from .probes import Prober, Reading
+from .probes import Prober
+from .reading import Reading
 from .region import Region
 from .result import Finding
 from .spread import Spread
