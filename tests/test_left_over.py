@@ -97,6 +97,16 @@ class TestLeftByCancelling:
         assert left_by_cancelling(lambda t: -f(-t), -base) == expected
         assert left_by_cancelling(*self.softplus(surest, stable=True)) == 0.0
 
+    def test_is_not_looked_for_where_the_loss_is_not_small(self) -> None:
+        f, _ = self.softplus(40.0)
+        assert left_by_cancelling(f, 1e-8) == 0.0 < left_by_cancelling(f, 1e-12)
+
+        def refuse(t: float) -> float:
+            raise AssertionError("far away")
+
+        for base in (1.01e-8, -1.01e-8, 1.0):
+            assert left_by_cancelling(refuse, base) == 0.0
+
     def test_is_nothing_where_digits_are_left(self) -> None:
         assert left_by_cancelling(*self.softplus(20.0)) == 0.0
         assert left_by_cancelling(lambda t: 0.0, 0.0) == 0.0

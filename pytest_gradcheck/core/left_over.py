@@ -2,7 +2,7 @@
 
 ``logaddexp(0, z) - z`` of a large z is an example, the cross-entropy of a sample that is surer than
 double precision can say.  It is constant to the last bit as far as rounding hides it, and every
-difference of it is zero; but ``log1p(exp(-z))``, the same function, has all its digits.
+difference is zero; but ``log1p(exp(-z))``, the same function, has all its digits.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import numpy as np
 
 from .noise import POINTS, difference_table
 
+SMALL = 1e-8
+"""A larger loss stands still by cancelling only where its terms are larger than ten millions: it
+is not looked at as far away as where all parameters are turned round."""
 UNIT = 2.0**-52
 """Unit in the last place, relative."""
 NEXT_TO_NOTHING = 1e2, 1e3
@@ -24,8 +27,8 @@ COARSE = 1e-4
 OFF = 8.0
 """By how many units it may be off."""
 GROWTH = 1.25
-"""How much it grows, at most, on the way on which that is measured: ``(GROWTH - 1)**5`` of it, over
-seven steps, are then less."""
+"""How much it grows, at most, over the points at which that is measured: a table of differences
+then leaves less of what is smooth."""
 BISECTED = 64
 """How often the way to where it shows is halved, at most."""
 
@@ -33,16 +36,16 @@ BISECTED = 64
 def left_by_cancelling(along: Callable[[float], float], base: float) -> float:
     """How far a function may be off where terms cancel to next to nothing; 0 where they do not.
 
-    ``logaddexp(0, z) - z`` of a large z is known to a rounding of z, and constant to the last bit
-    as far as that hides it: no difference shows it.  How large the terms are shows where all that
-    they are made of is turned round, and that they cancel on the way to there, where a little more
-    of them is left: ``log1p(exp(-z))`` has all its digits.
+    How large the terms are shows where all that they are made of is turned round, and that they
+    cancel on the way to there, where a little more of them is left.
 
     Parameters
     ----------
     along, base
         As for `measure_noise`, in the direction of the variables themselves.
     """
+    if abs(base) > SMALL:
+        return 0.0
     nearby = {t: abs(along(t)) for t in (-2.0, 2.0)}
     far = max(nearby, key=lambda t: nearby[t] if math.isfinite(nearby[t]) else 0.0)
     unit = UNIT * nearby[far]
