@@ -23,6 +23,8 @@ from bank.base import (
 )
 from bank.mutants import relative_error
 
+from pytest_gradcheck import check
+
 DRAFTS = list(drafts(None, None))
 KINKED = [draft for draft in DRAFTS if draft[-1].kind == "kink-at"]
 SMOOTH_NEARBY = [
@@ -179,6 +181,14 @@ def test_loss(case: Case) -> None:
             room = 1.2e-7
         largest = np.max(np.abs(terms[k]), initial=0)
         assert np.max(case.exact_error[k], initial=0) <= room * largest + 1e-320, k
+
+
+def test_probes_do_not_call_it_wrong(case: Case) -> None:
+    params = {k: v.copy() for k, v in case.params.items()}
+    result = check(loss=case.loss, grads=case.grads, params=params, mode="probe")
+    assert [block.status for block in result.blocks] == ["pass"] * len(params)
+    claimed = {"wrong-entry", "wrong-region", "unlocated", "not-finite", "imprecise"}
+    assert result.status != "fail" and not claimed & {f.name for f in result.findings}
 
 
 def test_series() -> None:

@@ -145,6 +145,28 @@ class TestSteps:
             assert (bars[0] > most / 2) == (bars[1].uncertainty > most / 2) == hidden
             assert bars[0] <= most and bars[1].uncertainty <= most
 
+    def test_the_last_digit_of_narrow_parameters_hides_what_curvature_makes_of_it(self) -> None:
+        for rounding in (2.0**-53, 1e-8, 2.0**-24, 2.0**-11):
+            slope = 1e-5  # of a parabola at its bottom
+            r = Recorded(
+                lambda x: 1.5 * x @ x, [0.0, 0.0], gradient=[[slope, 0]], rounding=rounding
+            )
+            r.prober.scale[0] = 2.0
+            expected = 8 * min(rounding, 2.0**-24) * 2.0 * 3.0 if rounding > 1e-12 else 0.0
+            bar = r.prober.entry(0, 0, target=1e-12).uncertainty
+            known = rounding * (16 * slope + 8 * math.sqrt(0.5))  # as far as the claim is known
+            assert bar == pytest.approx(expected if slope > known else 0.0, rel=1e-3, abs=1e-11)
+
+    def test_an_entry_that_contradicts_is_measured_at_its_own_size(self) -> None:
+        def loss(x: Any) -> float:
+            return float(np.tanh(x[0] / 1e-6) + x[1])
+
+        for claim in (0.0, 2.5e5):
+            r = Recorded(loss, [1e-6, 1e3], gradient=[[claim, 1.0]])
+            found = r.prober.entry(0, 0, target=1e-3)
+            exact = 1e6 / np.cosh(1.0) ** 2
+            assert abs(found.value - exact) <= found.uncertainty < 1.0
+
     def test_what_is_misjudged_belongs_to_the_error_bar(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -54,6 +54,13 @@ class Belief:
         view = region.of(self.gradient[block])
         view += by
         self._doubts.append((region, DOUBT * uncertainty * self.weight[block]))
+
+    def restore(self, blocks: Iterable[int]) -> None:
+        """Believe the claims of some blocks again, whatever was corrected in them."""
+        for block in blocks:
+            self.gradient[block] = self.claimed[block]
+            self._doubts = [doubt for doubt in self._doubts if doubt[0].block != block]
+        self.corrections += 1
 
     def doubt(self, regions: Sequence[Region]) -> float:
         """By how much a reading over some regions may be off for the corrections made there."""

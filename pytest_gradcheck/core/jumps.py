@@ -95,11 +95,7 @@ class ShortSteps:
         Derivative or None
             None where nothing says that it is one between jumps.
         """
-        least = RANDOM * self.ladder.quietest
-        if not any(
-            self._is_the_same_all_along(length) and self._highest_jump(length) > least
-            for length in (part * self.scale for part in parts)
-        ):
+        if not self.jump_on_the_way(parts):
             return None
         return next(
             (one for one in across if abs(one.value - self.slope) > DECISIVE * one.uncertainty),
@@ -118,26 +114,52 @@ class ShortSteps:
         Derivative or None
             None where no jump explains it, and where it is the same across jumps.
         """
-        if not self._meets_jump(claim):
+        if not self.jump_towards(claim):
             return None
         for found in across:
             if found.contradicts(self.slope):
                 return found
         return None if found.contradicts(claim) else found
 
-    def _meets_jump(self, claim: float) -> bool:
-        """Whether secants lead towards a claim by a jump that hides how far off it is."""
+    def jump_on_the_way(self, parts: Iterable[float]) -> float:
+        """Height of a jump on the way of a secant along which the slope is the same all the same.
+
+        0 where there is none.
+        """
+        least = RANDOM * self.ladder.quietest
+        for length in (part * self.scale for part in parts):
+            if self._is_the_same_all_along(length):
+                height = self._highest_jump(length, self.step)
+                if height > least:
+                    return height
+        return 0.0
+
+    def jump_towards(self, claim: float) -> float:
+        """Height of a jump by which secants lead towards a claim, if it hides how far off that is.
+
+        0 where there is none.
+        """
         off = claim - self.slope
         least = HIDDEN * abs(off) * self.step + RANDOM * self.ladder.quietest
         for part in SECANTS:
             end = longest_inside(self.at, part * self.scale)
             towards = ((self.at(end) - self.at(-end)) / (2 * end) - self.slope) / off
-            if TOWARDS <= towards <= 1 / TOWARDS and self._highest_jump(end) > least:
-                return True
-        return False
+            if not TOWARDS <= towards <= 1 / TOWARDS:
+                continue
+            for step in (self.step, self._shorter(end, abs(off))):
+                height = self._highest_jump(end, step)
+                if height > least:
+                    return height
+        return 0.0
 
-    def _highest_jump(self, length: float) -> float:
-        return highest_jump(self.at, self.ladder.base, length, self.slope, self.step)
+    def _highest_jump(self, length: float, step: float) -> float:
+        return highest_jump(self.at, self.ladder.base, length, self.slope, step)
+
+    def _shorter(self, length: float, difference: float) -> float:
+        """A step that straddles fewer jumps, and is above rounding for a difference of slopes."""
+        step = min(self.step, FINE * length)
+        rounding = UNITS * 2.0**-53 * abs(self.ladder.base) / (ALIKE * difference)
+        return min(step, max(step / SHORTER, rounding))
 
     def _is_the_same_all_along(self, length: float) -> bool:
         """Whether the slope is the same all along the way of a secant that has another one.
@@ -149,10 +171,7 @@ class ShortSteps:
         difference = abs(secant.central - self.slope) if secant else 0.0
         if secant is None or not CLOSE * FAR * self.bar < difference < math.inf:
             return False
-        # the shorter, the fewer jumps it straddles; but above rounding
-        step = min(self.step, FINE * length)
-        rounding = UNITS * 2.0**-53 * abs(self.ladder.base) / (ALIKE * difference)
-        step = min(step, max(step / SHORTER, rounding))
+        step = self._shorter(length, difference)
 
         for far in (length, MIDWAY * length):  # few are needed to see that it is not
             ahead, behind = self._off(far - 2 * step, far)

@@ -29,7 +29,7 @@ from .ladder import ROUNDING, SIGMAS
 from .left_over import left_by_cancelling
 from .line import Line
 from .loss import Loss
-from .measured import COMMON, OWN, Measured, norm_bound, rms, scale_of
+from .measured import COMMON, OWN, SINGLE, Measured, norm_bound, rms, scale_of
 from .nearby import Nearby
 from .noise import measure_noise
 from .parameters import Array, Parameter
@@ -46,8 +46,6 @@ SHORT = 0.1
 all steps that ladders came to rest on."""
 SOME = 32
 """Entries that climb before it is asked whether it is worth while."""
-SINGLE = 2.0**-24
-"""Largest relative rounding of a parameter that its claim is worked out at."""
 KINK = 1e-3
 """Difference of the slopes on both sides, relative, from which a first step settles nothing."""
 ELSEWHERE = 8.0

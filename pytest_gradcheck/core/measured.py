@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from .parameters import Array, Parameter
 
+SINGLE = 2.0**-24
+"""Largest relative rounding of a parameter that its claim is worked out at."""
 OWN, COMMON = 16, 8
 """Roundings in a claim: a few of the entry itself, and of the sums it comes from, which are of the
 size of its block.  Backpropagation in float32 through ten layers was seen to need a third of it."""

@@ -15,7 +15,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from .across import slopes_across
-from .belief import Belief
+from .belief import FINE, Belief
 from .derivative import Derivative
 from .descent import descend
 from .differences import agrees_at, confirmed, verdict
@@ -25,7 +25,7 @@ from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .left_over import left_by_cancelling
 from .line import Axis, Line, shortest
 from .loss import Loss
-from .measured import scale_of
+from .measured import COMMON, SINGLE, scale_of
 from .noise import height_of_jumps, measure_noise
 from .parameters import Array, Parameter
 from .reading import Reading, strays
@@ -149,8 +149,8 @@ class Prober:
         if not math.isfinite(found.value):
             return Reading(0.0, math.inf)
         bar = found.uncertainty + self._misjudged(direction, found.value)
-        if abs(found.value - direction.slope(self.belief.gradient)) > bar:
-            bar += self._left_by_cancelling / longest
+        if abs(found.value - direction.slope(self.belief.gradient)) > bar + rounding:
+            bar += self._last_digits(regions, ladder, longest)
         astray = far and strays(ladder, found)
         return Reading(found.value, bar, found.noise, found.kink, found.reach, astray)
 
@@ -167,21 +167,37 @@ class Prober:
         """Measure the derivative by entry i of a block alone."""
         self.settle()
         theta, scale = float(self.origin[block][i]), self.scale[block]
+        believed, entry = float(self.belief.gradient[block][i]), self._entry(block, i)
         axis, longest = Axis(self.loss, self.parameters[block], i, theta), max(abs(theta), scale)
         ladder = self._ladder(axis.sample, self.first_alone, longest, FINEST)
         far = self.first_alone == FIRST_STEP
         found = descend(ladder, target, math.inf, far=far)
-        found = self._confirmed(
-            ladder, found, lambda: float(self.belief.gradient[block][i]), target
-        )
+        found = self._confirmed(ladder, found, lambda: believed, target)
         self.strayed |= far and strays(ladder, found)
-        if found.contradicts(float(self.belief.gradient[block][i])):
-            found = found.widened(self._left_by_cancelling / longest)
-        if 0 < abs(theta) < found.step and not agrees_at(ladder, FIRST_STEP * abs(theta), found):
-            ladder = self._ladder(axis.sample, FIRST_STEP, abs(theta), FINEST)
-            return descend(ladder, target, math.inf, far=True)
-        self.first_alone = self._learnt(ladder, longest, self.first_alone)
+        if 0 < abs(theta) < found.step and (
+            found.contradicts(believed) or not agrees_at(ladder, FIRST_STEP * abs(theta), found)
+        ):
+            longest = abs(theta)
+            ladder = self._ladder(axis.sample, FIRST_STEP, longest, FINEST)
+            found = descend(ladder, target, math.inf, far=True)
+        else:
+            self.first_alone = self._learnt(ladder, longest, self.first_alone)
+        rounding = self.belief.rounding_bar(entry) / self.weight[block]
+        if found.widened(rounding).contradicts(believed):
+            found = found.widened(self._last_digits(entry, ladder, longest))
         return found
+
+    def _last_digits(self, regions: Sequence[Region], ladder: Ladder, longest: float) -> float:
+        """What last digits hide of a slope: of the terms of a loss, and of narrow parameters.
+
+        Claims in single precision know these to a last digit, of which curvature makes a slope.
+        """
+        digit = max(min(self.belief.rounding[region.block], SINGLE) for region in regions)
+        of_parameters = COMMON * digit * longest * ladder.curvature if digit > FINE else 0.0
+        return self._left_by_cancelling / longest + of_parameters
+
+    def _entry(self, block: int, i: int) -> tuple[Region]:
+        return (Region.whole(block, self.parameters[block].shape).entry_at(i),)
 
     @cached_property
     def _left_by_cancelling(self) -> float:
@@ -257,12 +273,12 @@ class Prober:
         with direction.through(self.parameters, self.origin, self.loss) as at:
             return measure_noise(at, self.base)
 
-    def jumps(self, regions: Sequence[Region], row: int, reading: Reading) -> bool:
-        """Whether the loss jumps along a row, so that what was read is the slope between jumps."""
+    def jump(self, regions: Sequence[Region], row: int, reading: Reading) -> float:
+        """Height of a jump along a row, where what was read is a slope between jumps, or 0."""
         if reading.kink or not reading.reach:
-            return False
+            return 0.0
         direction, longest = self.direction(regions, row), self._longest(regions)
-        claim, at = direction.slope(self.belief.gradient), cache(self._along(direction, {}))
+        claim, at = direction.slope(self.belief.claimed), cache(self._along(direction, {}))
         ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), FIRST_STEP, longest, FINEST)
         short = ShortSteps(ladder, at, longest, reading.value, reading.bar, reading.reach)
 
@@ -271,15 +287,18 @@ class Prober:
 
         worth = max(reading.bar, WORTH * abs(reading.value))
         if abs(claim - reading.value) > worth and short.explained(claim, across()):
-            return True
+            return short.jump_towards(claim)
         parts = SECANTS if reading.strays else SECANTS[:1]
-        return short.between_jumps(parts, across()) is not None
+        return short.jump_on_the_way(parts) if short.between_jumps(parts, across()) else 0.0
 
-    def take_jumps_for_noise(self, regions: Sequence[Region], row: int) -> bool:
-        """Measure across jumps from here on, which are noise then; whether any were seen."""
+    def take_jumps_for_noise(self, regions: Sequence[Region], row: int, height: float) -> bool:
+        """Measure across jumps from here on, which are noise then; whether it is any more.
+
+        Where few values about the point can be had, it is that of the one jump that was found.
+        """
         direction, longest = self.direction(regions, row), self._longest(regions)
         at = self._along(direction, {})
-        noise = height_of_jumps(lambda t: at(t * longest), self.base)
+        noise = height_of_jumps(lambda t: at(t * longest), self.base) or height / math.sqrt(12)
         larger = noise > self.noise
         if larger:
             self.noise, self.first, self.first_alone = noise, FIRST_STEP, FIRST_STEP

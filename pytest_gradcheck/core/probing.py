@@ -50,7 +50,7 @@ ROUNDS = 6
 """Searches, each followed by fresh probes, before what is left is reported as not located."""
 JUMPY = 3
 """Probes, of those whose longer steps had another slope, along which jumps of the loss are looked
-for; and along one that contradicts, whatever its steps."""
+for; and along the one that contradicts most, whatever its steps."""
 SEARCH, LITTLE = 2_000, 100
 """Evaluations that a search may take where `max_evaluations` does not say: for errors that matter,
 and for those below `tol`."""
@@ -175,8 +175,7 @@ class Probing:
     def _examine(self, group: tuple[Region, ...]) -> None:
         self.prober.loss.progress("random directions through all parameters")
         self.sharpest, self.stray = 0.0, []
-        search = Search(self.prober, target=self.target, rows=self._rows, rng=self.rng)
-        search.entries.limit = self.limit
+        search = self._search()
         each = measured_each(group, self.blocks, search.entries)
         if each is not None and each.clean and each.most(self.confidence) / 2 <= self.warn:
             self._record(group, each, search.found)
@@ -184,14 +183,19 @@ class Probing:
         certificate = self._certify(group, search.found)
         if not certificate.clean and self.prober.look_closer(group):
             self._measure_noise(group)
-            each, certificate = None, self._certify(group, search.found)
-        if self._jumps(group, certificate):
-            for region in group:
-                self.blocks[region.block].jumps += 1
-            self.sharpest = 0.0
-            each, certificate = None, self._certify(group, search.found)
-        certificate = self._searched(group, search, certificate)
-        if self.kinked or (certificate.clean and search.found.count):
+            search = self._search()  # entries were measured in noise of the wrong size
+            each = measured_each(group, self.blocks, search.entries)
+            certificate = self._certify(group, search.found)
+        jumps = self._jumps(group, certificate)
+        if not jumps:
+            certificate = self._searched(group, search, certificate)
+            jumps = not certificate.clean and self._jumps(group, certificate)
+        if jumps:  # what was found so far was found between jumps
+            self.sharpest, search, each = 0.0, self._search(), None
+            certificate = self._searched(group, search, self._certify(group, search.found))
+        if self.kinked or (
+            certificate.clean and (search.found.count or self._belies(certificate, each))
+        ):
             each = None
         elif each is not None:  # and probes see nothing, or not where it is
             take_certain(group, self.blocks, search.entries)
@@ -199,6 +203,16 @@ class Probing:
             if each is not None and each.clean and not certificate.clean:
                 certificate = each
         self._record(group, certificate, search.found, each)
+
+    def _search(self) -> Search:
+        search = Search(self.prober, target=self.target, rows=self._rows, rng=self.rng)
+        search.entries.limit = self.limit
+        return search
+
+    def _belies(self, certificate: Certificate, each: Certificate | None) -> bool:
+        """Whether probes would have seen what short steps along entries say: the loss jumps."""
+        known = certificate.most(self.confidence)
+        return each is not None and each.least(self.confidence) > known
 
     def _searched(
         self, group: tuple[Region, ...], search: Search, certificate: Certificate
@@ -222,12 +236,18 @@ class Probing:
 
     def _jumps(self, group: tuple[Region, ...], certificate: Certificate) -> bool:
         """Whether probes show slopes between jumps of the loss, which are taken for noise then."""
-        off = np.abs(certificate.errors) > certificate.bars
-        pairs = zip(certificate.readings.items(), off, strict=True)
-        odd = [(row, reading) for (row, reading), contradicts in pairs if contradicts]
-        for row, reading in dict([*self.stray[:JUMPY], *odd[:1]]).items():
-            if self.prober.jumps(group, row, reading):
-                return self.prober.take_jumps_for_noise(group, row)
+        off = np.abs(certificate.errors) - certificate.bars
+        row, reading = list(certificate.readings.items())[int(np.argmax(off))]
+        odd = [(row, reading)] if np.max(off) > 0 else []
+        strays, self.stray = self.stray[:JUMPY], []
+        for row, reading in dict([*strays, *odd]).items():
+            height = self.prober.jump(group, row, reading)
+            if height and self.prober.take_jumps_for_noise(group, row, height):
+                for region in group:
+                    self.blocks[region.block].jumps += 1
+                    self.blocks[region.block].slopes = None
+                self.prober.belief.restore(region.block for region in group)
+                return True
         return False
 
     def _certify(self, group: tuple[Region, ...], found: Found) -> Certificate:
