@@ -871,6 +871,16 @@ class TestBelief:
         assert belief.claimed[0].tolist() == [3.0, 0.0, 4.0, 0.0, 0.0, 12.0]
         assert belief.gradient[1] is belief.claimed[1]
 
+    def test_what_was_corrected_is_given_up_where_it_was_found_between_jumps(self) -> None:
+        belief = self.of()
+        belief.correct(self.row, 1.0, 0.1)
+        belief.correct(self.vector, 1.0, 0.1)
+        doubt = belief.doubt([self.row])
+        belief.restore([1])
+        assert belief.gradient[1] is belief.claimed[1] and belief.corrections == 3
+        assert belief.gradient[0].tolist() == [4.0, 1.0, 5.0, 0.0, 0.0, 12.0]
+        assert belief.doubt([self.vector]) == 0 and belief.doubt([self.row]) == doubt
+
     def test_a_reading_is_in_doubt_by_what_was_corrected_in_it(self) -> None:
         belief, error = self.of(), 0.1
         belief.correct(self.row, 1.0, error)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from bank.base import build, drafts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -387,3 +388,27 @@ def test_fast_oscillation_is_not_taken_for_jumps(
     missing = check(loss=waves, grads=np.ones_like, params=x)
     assert right.status == "pass"
     assert missing.status != "pass"
+
+
+@pytest.mark.parametrize(
+    ("family", "variant", "seeds"),
+    [
+        ("single-data", "squares-10-1", (0, 1)),  # contradicted by next to nothing at first
+        ("single-data", "hidden-0.001", (0, 2)),  # steps straddle jumps
+        ("single-data", "squares-4-0.001", (1, 3, 4)),  # seen by entries alone
+        ("bisection", "root-1e-09", (1, 2)),  # seen after a search alone
+        ("root-near-zero", "arcsin-edge-raises", (0, 1)),  # next to the edge of a domain
+    ],
+)
+def test_probes_of_losses_that_jump(family: str, variant: str, seeds: tuple[int, ...]) -> None:
+    (draft,) = (one for one in drafts(None, None) if (one[0], one[2].variant) == (family, variant))
+    case = build(*draft)
+    for seed in seeds:
+        params = {k: v.copy() for k, v in case.params.items()}
+        result = check(loss=case.loss, grads=case.grads, params=params, mode="probe", seed=seed)
+        assert [block.status for block in result.blocks] == ["pass"] * len(params)
+        assert result.status != "fail" and not {f.name for f in result.findings} & {
+            "wrong-entry",
+            "wrong-region",
+            "unlocated",
+        }

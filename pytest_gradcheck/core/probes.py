@@ -90,6 +90,7 @@ class Prober:
         self.noise, self.workers = 0.0, workers
         self._ahead: dict[Direction, dict[float, float]] = {}
         self._last = Direction(seed, 0, (), ())
+        self._slope = self._last, -1, math.nan
         self._away: tuple[Region, ...] = ()
         self._back: Callable[[], None]
         self.origin, self.belief = origin, belief
@@ -140,16 +141,14 @@ class Prober:
         ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), self.first, longest, least)
         far = self.first == FIRST_STEP
         found = descend(ladder, target, enough, far=far)
-        found = self._confirmed(
-            ladder, found, lambda: direction.slope(self.belief.gradient), target
-        )
+        found = self._confirmed(ladder, found, lambda: self._believed(direction), target)
         if found.kink and abs(found.left - found.right) <= rounding:
             found = found.spanning()  # a kink that matters to no claim rounded like this one
         self.first = self._learnt(ladder, longest, self.first)
         if not math.isfinite(found.value):
             return Reading(0.0, math.inf)
         bar = found.uncertainty + self._misjudged(direction, found.value)
-        if abs(found.value - direction.slope(self.belief.gradient)) > bar + rounding:
+        if abs(found.value - self._believed(direction)) > bar + rounding:
             bar += self._last_digits(regions, ladder, longest)
         astray = far and strays(ladder, found)
         return Reading(found.value, bar, found.noise, found.kink, found.reach, astray)
@@ -160,7 +159,7 @@ class Prober:
         eps = max((p.eps for p in parameters if p.narrow), default=0.0)
         if not eps:
             return 0.0
-        error = abs(value - direction.slope(self.belief.gradient))
+        error = abs(value - self._believed(direction))
         return SIGMAS * error * eps / 2 / self.first
 
     def entry(self, block: int, i: int, *, target: float) -> Derivative:
@@ -250,7 +249,14 @@ class Prober:
 
     def expected(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> float:
         """The same derivative as the believed gradient has it."""
-        return self.direction(regions, row, skip).slope(self.belief.gradient)
+        return self._believed(self.direction(regions, row, skip))
+
+    def _believed(self, direction: Direction) -> float:
+        """The same, worked out once for what was just measured."""
+        asked = direction, self.belief.corrections
+        if self._slope[:2] != asked:
+            self._slope = *asked, direction.slope(self.belief.gradient)
+        return self._slope[2]
 
     def look_ahead(self, regions: Sequence[Region], rows: Sequence[int], skip: Skip = ()) -> None:
         """Have workers evaluate what the readings of some rows will surely ask for."""
