@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .belief import Belief
 from .certificate import Certificate
 from .few_entries import measured_each, take_certain
 from .how_wrong import HowWrong
+from .jumps import FAR
 from .locate import ROWS, Search
 from .located import Found
 from .loss import Loss
@@ -186,10 +187,16 @@ class Probing:
             search = self._search()  # entries were measured in noise of the wrong size
             each = measured_each(group, self.blocks, search.entries)
             certificate = self._certify(group, search.found)
-        jumps = self._jumps(group, certificate)
+        before = certificate
+        jumps = self._jumps(group, self._odd(group, before))
         if not jumps:
-            certificate = self._searched(group, search, certificate)
-            jumps = not certificate.clean and self._jumps(group, certificate)
+            certificate = self._searched(group, search, before)
+            if not certificate.clean:
+                jumps = self._jumps(group, self._odd(group, certificate))
+            elif not (before.clean or search.found.count):
+                jumps = self._jumps(group, self._again(group, before))
+            elif self._belies(certificate, each):
+                jumps = self._jumps(group, list(certificate.readings.items())[:JUMPY])
         if jumps:  # what was found so far was found between jumps
             self.sharpest, search, each = 0.0, self._search(), None
             certificate = self._searched(group, search, self._certify(group, search.found))
@@ -234,13 +241,13 @@ class Probing:
             self.how_wrong.measure(wrong, search.found)
         return certificate
 
-    def _jumps(self, group: tuple[Region, ...], certificate: Certificate) -> bool:
-        """Whether probes show slopes between jumps of the loss, which are taken for noise then."""
-        off = np.abs(certificate.errors) - certificate.bars
-        row, reading = list(certificate.readings.items())[int(np.argmax(off))]
-        odd = [(row, reading)] if np.max(off) > 0 else []
+    def _jumps(self, group: tuple[Region, ...], readings: Iterable[tuple[int, Reading]]) -> bool:
+        """Whether any of these, or of those that stray, is a slope between jumps of the loss.
+
+        They are taken for noise then.
+        """
         strays, self.stray = self.stray[:JUMPY], []
-        for row, reading in dict([*strays, *odd]).items():
+        for row, reading in itertools.chain(strays, readings):
             height = self.prober.jump(group, row, reading)
             if height and self.prober.take_jumps_for_noise(group, row, height):
                 for region in group:
@@ -249,6 +256,26 @@ class Probing:
                 self.prober.belief.restore(region.block for region in group)
                 return True
         return False
+
+    def _odd(
+        self, group: tuple[Region, ...], certificate: Certificate
+    ) -> Iterator[tuple[int, Reading]]:
+        """The reading that contradicts most; where others agree, once more by steps like theirs."""
+        off = np.abs(certificate.errors) - certificate.bars
+        if np.max(off) > 0:
+            yield list(certificate.readings.items())[int(np.argmax(off))]
+        if np.min(off) <= 0:
+            yield from self._again(group, certificate)
+
+    def _again(
+        self, group: tuple[Region, ...], certificate: Certificate
+    ) -> Iterator[tuple[int, Reading]]:
+        """The same, by the steps taken now, if it contradicts by far."""
+        off = np.abs(certificate.errors) - certificate.bars
+        most = int(np.argmax(off))
+        if off[most] > FAR * certificate.bars[most]:
+            row = list(certificate.readings)[most]
+            yield row, self.prober.read(group, row, target=self.target)
 
     def _certify(self, group: tuple[Region, ...], found: Found) -> Certificate:
         """Probe the believed gradient; sooner done where it is contradicted."""

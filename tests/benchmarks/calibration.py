@@ -164,38 +164,8 @@ def figures(records: Sequence[CaseRecord]) -> str:
             mean_of(slope),
             "≤ 2.2",
         ),
-        *by_probes(records, wrong),
     ]
     return table(["", "measured", "goal"], rows)
-
-
-def by_probes(
-    records: Sequence[CaseRecord], wrong: Sequence[MutantRecord]
-) -> list[tuple[str, object, str]]:
-    """The same gradients with ``mode="probe"``, small as they are."""
-    right = [trial for r in records for trial in r.probed]
-    return [
-        (
-            "by probes: false alarms on correct gradients, three seeds",
-            share(sum(t.flagged for t in right), len(right)),
-            "0",
-        ),
-        (
-            'by probes: "cannot say" of a correct gradient',
-            share(sum(t.outcome == "cannot say" for t in right), len(right)),
-            "",
-        ),
-        (
-            "by probes: missed, true relative error above 3 × the largest reported uncertainty",
-            share(sum(is_missed(m, m.probed) for m in wrong), len(wrong)),
-            "0",
-        ),
-        (
-            'by probes: "cannot say" of a wrong gradient',
-            share(sum(m.probed.outcome == "cannot say" for m in wrong), len(wrong)),
-            "",
-        ),
-    ]
 
 
 def lists(records: Sequence[CaseRecord]) -> str:
@@ -205,12 +175,6 @@ def lists(records: Sequence[CaseRecord]) -> str:
         f"{r.name}, seed {seed}: {trial.why}"
         for r in records
         for seed, trial in zip(OTHER_SEEDS, r.again, strict=True)
-        if trial.flagged
-    ]
-    alarms += [
-        f"{r.name}, by probes, seed {seed}: {trial.why}"
-        for r in records
-        for seed, trial in zip((0, *OTHER_SEEDS), r.probed, strict=True)
         if trial.flagged
     ]
     unmeasurable = [
@@ -223,12 +187,6 @@ def lists(records: Sequence[CaseRecord]) -> str:
         for r in records
         for m in r.mutants
         if missed(m) or (not m.ours.flagged and m.ours.beyond > 3)
-    ]
-    misses += [
-        f"{m.name}, by probes (off by {m.error:.1e}, uncertainty {m.probed.worst_uncertainty:.1e})"
-        for r in records
-        for m in r.mutants
-        if is_missed(m, m.probed)
     ]
     return "\n\n".join(
         f"{title}:" + ("\n" + "".join(f"\n* {name}" for name in names) if names else " none.")
@@ -328,11 +286,8 @@ def sampled_ours(sampled: Iterable[MutantRecord]) -> list[Verdict]:
 
 def missed(mutant: MutantRecord) -> bool:
     """Not flagged, though off by more than the tolerance and three times any error bar."""
-    return is_missed(mutant, mutant.ours)
-
-
-def is_missed(mutant: MutantRecord, trial: Trial) -> bool:
-    return not trial.flagged and mutant.error > max(TOL, 3 * trial.worst_uncertainty)
+    bound = max(TOL, 3 * mutant.ours.worst_uncertainty)
+    return not mutant.ours.flagged and mutant.error > bound
 
 
 def within(mutant: MutantRecord) -> bool:

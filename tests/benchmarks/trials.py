@@ -28,7 +28,6 @@ class MutantRecord:
     kind: str
     error: float
     ours: Trial
-    probed: Trial
     peers: dict[str, Verdict] = field(default_factory=dict)
 
 
@@ -36,8 +35,7 @@ class MutantRecord:
 class CaseRecord:
     """One case; `oracle` is the best error bar of any parameter of which ours cannot say.
 
-    `again` is what ours says of the right gradient with `OTHER_SEEDS`, `probed` what probes say of
-    it with all seeds.
+    `again` is what ours says of the right gradient with `OTHER_SEEDS`.
     """
 
     name: str
@@ -46,7 +44,6 @@ class CaseRecord:
     double: bool
     ours: Trial
     again: list[Trial]
-    probed: list[Trial]
     oracle: float
     peers: dict[str, Verdict]
     mutants: list[MutantRecord]
@@ -73,7 +70,6 @@ def examine(at: tuple[str, int]) -> CaseRecord:
         double=all(v.dtype == np.float64 for v in (*case.params.values(), *case.exact.values())),
         ours=ours,
         again=[attempt(case, case.grads, seed) for seed in OTHER_SEEDS],
-        probed=[attempt(case, case.grads, seed, "probe") for seed in (0, *OTHER_SEEDS)],
         oracle=max((best_bar(case, name) for name in ours.doubted), default=0.0),
         peers=_ask(case, case.grads),
         mutants=[
@@ -82,7 +78,6 @@ def examine(at: tuple[str, int]) -> CaseRecord:
                 kind=mutant.kind,
                 error=mutant.relative_error,
                 ours=attempt(case, mutant.grads),
-                probed=attempt(case, mutant.grads, mode="probe"),
                 peers=_ask(case, mutant.grads) if mutant.name in sample else {},
             )
             for mutant in mutants
