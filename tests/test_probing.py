@@ -334,6 +334,38 @@ class TestSearches:
         assert len(steps.unlocated) == 1
 
 
+class TestJumps:
+    """Along which readings jumps of the loss are looked for."""
+
+    group = (Region.whole(0, (9,)),)
+
+    def asked(self, errors: Sequence[float], *, limit: int | None = None) -> list[tuple[int, Any]]:
+        steps, prober = made([np.arange(9.0)], [np.arange(9.0)], limit=limit)
+        seen: list[tuple[int, Any]] = []
+        prober.jump = lambda group, row, reading: seen.append((row, reading)) or 0.0
+        readings = {10 + i: Reading(float(i), 0.1) for i in range(len(errors))}
+        bars = np.full(len(errors), 0.1)
+        certificate = Certificate(self.group, readings, np.array(errors), bars, bars)
+        assert not steps._jumps(self.group, steps._odd(self.group, certificate))
+        assert all(
+            reading in (readings[row], prober.read(self.group, row, target=1.0))
+            for row, reading in seen
+        )
+        return [(row, reading is readings[row]) for row, reading in seen]
+
+    def test_are_looked_for_along_the_one_that_contradicts_most(self) -> None:
+        assert self.asked([0.2, -0.3, 0.25]) == [(11, True)]
+        assert self.asked([0.0, -0.3, 0.25]) == [(11, True)]
+        assert self.asked([0.0, 0.1, -0.1]) == []
+
+    def test_are_looked_for_again_where_others_agree_and_it_contradicts_by_far(self) -> None:
+        assert self.asked([0.0, -1.2, 3.0]) == [(12, True), (12, False)]
+        assert self.asked([0.2, -1.2, 3.0]) == [(12, True)]
+
+    def test_are_not_looked_for_where_no_evaluations_are_left(self) -> None:
+        assert self.asked([0.0, -1.2, 3.0], limit=0) == []
+
+
 def throughout(
     region: Region, errors: Sequence[float], *, bar: float = 0.1, rows: Sequence[int] = (90, 91, 92)
 ) -> Throughout:

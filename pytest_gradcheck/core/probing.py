@@ -248,6 +248,8 @@ class Probing:
         """
         strays, self.stray = self.stray[:JUMPY], []
         for row, reading in itertools.chain(strays, readings):
+            if self.prober.loss.evaluations >= self.limit:
+                break
             height = self.prober.jump(group, row, reading)
             if height and self.prober.take_jumps_for_noise(group, row, height):
                 for region in group:
