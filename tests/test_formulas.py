@@ -673,7 +673,7 @@ class TestClimb:
         climb.eps = 1e-3 * 1e-4
         climb.measure()
 
-    @pytest.mark.parametrize(("own", "scale"), [(0.5, 2.0), (2.0, 0.5)])
+    @pytest.mark.parametrize(("own", "scale"), [(0.5, 2.0), (2.0, 0.5), (2.0, 2010.0)])
     def test_a_window_across_jumps_is_a_tenth_of_the_size(self, own: float, scale: float) -> None:
         seen: list[float] = []
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from bank import Case
 from bank.base import build, drafts
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -390,6 +391,20 @@ def test_fast_oscillation_is_not_taken_for_jumps(
     assert missing.status != "pass"
 
 
+def named(family: str, variant: str) -> Case:
+    (draft,) = (one for one in drafts(None, None) if (one[0], one[2].variant) == (family, variant))
+    return build(*draft)
+
+
+def test_entries_in_units_of_their_own_are_not_measured_across_those_of_others() -> None:
+    case = named("oscillator-network", "six-units1e6")
+    (wrong,) = (mutant for mutant in case.mutants() if mutant.name.endswith("K column"))
+    for claim, status in ((case.grads, "pass"), (wrong.grads, "fail")):
+        params = {k: v.copy() for k, v in case.params.items()}
+        result = check(loss=case.loss, grads=claim, params=params)
+        assert result.status == status and "jumps" not in {f.name for f in result.findings}
+
+
 @pytest.mark.parametrize(
     ("family", "variant", "seeds"),
     [
@@ -401,8 +416,7 @@ def test_fast_oscillation_is_not_taken_for_jumps(
     ],
 )
 def test_probes_of_losses_that_jump(family: str, variant: str, seeds: tuple[int, ...]) -> None:
-    (draft,) = (one for one in drafts(None, None) if (one[0], one[2].variant) == (family, variant))
-    case = build(*draft)
+    case = named(family, variant)
     for seed in seeds:
         params = {k: v.copy() for k, v in case.params.items()}
         result = check(loss=case.loss, grads=case.grads, params=params, mode="probe", seed=seed)

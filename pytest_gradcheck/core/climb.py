@@ -20,6 +20,8 @@ from .parameters import Array
 
 SHORT = 1e-3
 """What is measured must still hold at this fraction of a parameter's own size."""
+FAINT = 1e-3
+"""An entry below this part of its parameter may be in units of its own."""
 NEAR = 1e-9
 """Distance, relative to the scale of the parameter, within which a kink is taken to lie at the
 point itself: kinks that merely lie near were met from there on."""
@@ -118,9 +120,13 @@ class Climb:
         return self._short_steps(found).explained(self.claim, self._across(sure=False))
 
     def _short_steps(self, found: Derivative) -> ShortSteps:
-        scale = max(self.own, self.scale)
         slope, bar = found.value, found.uncertainty
-        return ShortSteps(self.ladder, self.ladder.at, scale, slope, bar, found.reach)
+        return ShortSteps(self.ladder, self.ladder.at, self._varies_on, slope, bar, found.reach)
+
+    @property
+    def _varies_on(self) -> float:
+        """On what scale the loss varies, beyond its jumps: the entry's own where that is faint."""
+        return self.own if self.own < FAINT * self.scale else max(self.own, self.scale)
 
     def _across(self, *, sure: bool) -> Iterator[Derivative]:
         yield self.across_jumps()
@@ -129,7 +135,7 @@ class Climb:
 
     def across_jumps(self, points: int = MANY) -> Derivative:
         """The slope over a window of many jumps."""
-        scale, noise = max(self.own, self.scale), self.noise
+        scale, noise = self._varies_on, self.noise
         across = slope_across(self.axis.sample, scale, noise=noise, points=points)
         return across.beside(self.claim)
 
