@@ -79,7 +79,7 @@ def section(records: list[Probed]) -> str:
         f"{title}:" + ("\n" + "".join(f"\n* {name}" for name in names) if names else " none.")
         for title, names in (("False alarms", alarms), ("Missed", misses))
     )
-    return "\n\n".join([figures(records), *lists])
+    return "\n\n".join(["## All parts by probes, small as they are", figures(records), *lists])
 
 
 def figures(records: list[Probed]) -> str:
