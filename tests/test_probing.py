@@ -66,7 +66,7 @@ def made(
         seed=5,
     )
     prober.weight = prober.belief.weight = steps.prober.weight
-    steps.prober = steps.how_wrong.prober = prober
+    steps.prober = steps.how_wrong.prober = steps.jumps.prober = prober
     prober.loss.evaluations = 0
     return steps, prober
 
@@ -346,7 +346,7 @@ class TestJumps:
         readings = {10 + i: Reading(float(i), 0.1) for i in range(len(errors))}
         bars = np.full(len(errors), 0.1)
         certificate = Certificate(self.group, readings, np.array(errors), bars, bars)
-        assert not steps._jumps(self.group, steps._odd(self.group, certificate))
+        assert not steps.jumps.run(self.group, steps.jumps.odd(self.group, certificate))
         assert all(
             reading in (readings[row], prober.read(self.group, row, target=1.0))
             for row, reading in seen

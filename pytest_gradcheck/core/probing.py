@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from .belief import Belief
 from .certificate import Certificate
 from .few_entries import measured_each, take_certain
 from .how_wrong import HowWrong
-from .jumps import FAR
+from .jump_search import JUMPY, JumpSearch
 from .locate import ROWS, Search
 from .located import Found
 from .loss import Loss
@@ -49,9 +49,6 @@ APART = 1e-3
 is far above the noise as well: in common probes the others' steps would be bound by theirs."""
 ROUNDS = 6
 """Searches, each followed by fresh probes, before what is left is reported as not located."""
-JUMPY = 3
-"""Probes, of those whose longer steps had another slope, along which jumps of the loss are looked
-for; and along the one that contradicts most, whatever its steps."""
 SEARCH, LITTLE = 2_000, 100
 """Evaluations that a search may take where `max_evaluations` does not say: for errors that matter,
 and for those below `tol`."""
@@ -102,7 +99,6 @@ class Probing:
         self.confidence, self.tol, self.warn = confidence, tol, warn
         self.limit = math.inf if limit is None else limit
         self.kinked, self.sharpest = False, 0.0
-        self.stray: list[tuple[int, Reading]] = []
         self.unlocated: list[tuple[frozenset[str], float]] = []
         self.findings: list[Finding] = []
         norms = [norm if math.isfinite(norm := float(np.linalg.norm(g))) else 0.0 for g in claims]
@@ -131,6 +127,7 @@ class Probing:
         self.target = tol / SHARP
         self.probes = probes_for(confidence)
         self.enough = NOISY * warn * 2 / spread(MOST * self.probes, confidence)
+        self.jumps = JumpSearch(self.prober, self.blocks, self.target, self.limit)
         self._rows, self.jitter = itertools.count(), jitter
         self.how_wrong = HowWrong(
             self.prober,
@@ -175,7 +172,7 @@ class Probing:
 
     def _examine(self, group: tuple[Region, ...]) -> None:
         self.prober.loss.progress("random directions through all parameters")
-        self.sharpest, self.stray = 0.0, []
+        self.sharpest, self.jumps.stray = 0.0, []
         search = self._search()
         each = measured_each(group, self.blocks, search.entries)
         if each is not None and each.clean and each.most(self.confidence) / 2 <= self.warn:
@@ -188,15 +185,15 @@ class Probing:
             each = measured_each(group, self.blocks, search.entries)
             certificate = self._certify(group, search.found)
         before = certificate
-        jumps = self._jumps(group, self._odd(group, before))
+        jumps = self.jumps.run(group, self.jumps.odd(group, before))
         if not jumps:
             certificate = self._searched(group, search, before)
             if not certificate.clean:
-                jumps = self._jumps(group, self._odd(group, certificate))
+                jumps = self.jumps.run(group, self.jumps.odd(group, certificate))
             elif not (before.clean or search.found.count):
-                jumps = self._jumps(group, self._again(group, before))
+                jumps = self.jumps.run(group, self.jumps.again(group, before))
             elif self._belies(certificate, each):
-                jumps = self._jumps(group, list(certificate.readings.items())[:JUMPY])
+                jumps = self.jumps.run(group, list(certificate.readings.items())[:JUMPY])
         if jumps:  # what was found so far was found between jumps
             self.sharpest, search, each = 0.0, self._search(), None
             certificate = self._searched(group, search, self._certify(group, search.found))
@@ -241,44 +238,6 @@ class Probing:
             self.how_wrong.measure(wrong, search.found)
         return certificate
 
-    def _jumps(self, group: tuple[Region, ...], readings: Iterable[tuple[int, Reading]]) -> bool:
-        """Whether any of these, or of those that stray, is a slope between jumps of the loss.
-
-        They are taken for noise then.
-        """
-        strays, self.stray = self.stray[:JUMPY], []
-        for row, reading in itertools.chain(strays, readings):
-            if self.prober.loss.evaluations >= self.limit:
-                break
-            height = self.prober.jump(group, row, reading)
-            if height and self.prober.take_jumps_for_noise(group, row, height):
-                for region in group:
-                    self.blocks[region.block].jumps += 1
-                    self.blocks[region.block].slopes = None
-                self.prober.belief.restore(region.block for region in group)
-                return True
-        return False
-
-    def _odd(
-        self, group: tuple[Region, ...], certificate: Certificate
-    ) -> Iterator[tuple[int, Reading]]:
-        """The reading that contradicts most; where others agree, once more by steps like theirs."""
-        off = np.abs(certificate.errors) - certificate.bars
-        if np.max(off) > 0:
-            yield list(certificate.readings.items())[int(np.argmax(off))]
-        if np.min(off) <= 0:
-            yield from self._again(group, certificate)
-
-    def _again(
-        self, group: tuple[Region, ...], certificate: Certificate
-    ) -> Iterator[tuple[int, Reading]]:
-        """The same, by the steps taken now, if it contradicts by far."""
-        off = np.abs(certificate.errors) - certificate.bars
-        most = int(np.argmax(off))
-        if off[most] > FAR * certificate.bars[most]:
-            row = list(certificate.readings)[most]
-            yield row, self.prober.read(group, row, target=self.target)
-
     def _certify(self, group: tuple[Region, ...], found: Found) -> Certificate:
         """Probe the believed gradient; sooner done where it is contradicted."""
         certificate = self._probe(group, found, enough=math.inf)
@@ -303,7 +262,7 @@ class Probing:
             reading = self.prober.read(group, row, target=target, enough=enough, skip=found.skip)
             self.kinked |= reading.kink
             readings[row] = reading
-            self.stray += [(row, reading)] if reading.strays else []
+            self.jumps.stray += [(row, reading)] if reading.strays else []
             errors.append(self.prober.expected(group, row, found.skip) - reading.value)
             self.sharpest = min(self.sharpest or math.inf, reading.bar)
             typical = float(np.median([r.bar for r in readings.values()]))

@@ -12,11 +12,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bank.base import FINAL, FRESH, HELD_OUT, OPTIMA, TUNING, build
-from ours import Trial, attempt
-from tables import parser, publish, table
+from ours import TOL, Trial, attempt
+from tables import by_name, parser, publish, share, table
 from trials import OTHER_SEEDS, bank
 
-TOL = 1e-7
 PARTS = (TUNING, HELD_OUT, FRESH, FINAL, OPTIMA)
 SEEDS = (0, *OTHER_SEEDS)
 
@@ -73,13 +72,10 @@ def section(records: list[Probed]) -> str:
         f"{name} (off by {error:.1e}, uncertainty {trial.worst_uncertainty:.1e})"
         for r in records
         for name, error, trial in r.wrong
-        if is_missed(error, trial)
+        if trial.misses(error)
     ]
-    lists = (
-        f"{title}:" + ("\n" + "".join(f"\n* {name}" for name in names) if names else " none.")
-        for title, names in (("False alarms", alarms), ("Missed", misses))
-    )
-    return "\n\n".join(["## All parts by probes, small as they are", figures(records), *lists])
+    lists = by_name([("False alarms", alarms), ("Missed", misses)])
+    return "\n\n".join(["## All parts by probes, small as they are", figures(records), lists])
 
 
 def figures(records: list[Probed]) -> str:
@@ -90,23 +86,14 @@ def figures(records: list[Probed]) -> str:
         rows.append(
             (
                 half,
-                share(sum(t.flagged for t in right), len(right)),
-                share(sum(t.outcome == "cannot say" for t in right), len(right)),
-                share(sum(is_missed(error, t) for error, t in wrong), len(wrong)),
-                share(sum(t.outcome == "cannot say" for _, t in wrong), len(wrong)),
+                share(sum(t.flagged for t in right), len(right), digits=2),
+                share(sum(t.outcome == "cannot say" for t in right), len(right), digits=2),
+                share(sum(t.misses(error) for error, t in wrong), len(wrong), digits=2),
+                share(sum(t.outcome == "cannot say" for _, t in wrong), len(wrong), digits=2),
             )
         )
     titles = ["part", "false alarms", "cannot say of right", "missed", "cannot say of wrong"]
     return table(titles, rows)
-
-
-def is_missed(error: float, trial: Trial) -> bool:
-    """Not flagged, though off by more than the tolerance and three times any error bar."""
-    return not trial.flagged and error > max(TOL, 3 * trial.worst_uncertainty)
-
-
-def share(count: int, total: int) -> str:
-    return f"{count} of {total}, {100 * count / total:.2f} %"
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ import numpy as np
 from bank import KINDS
 from bank.base import FINAL, FRESH, HELD_OUT, OPTIMA, TUNING
 from oracle import SPENT
-from ours import Trial
+from ours import TOL, Trial
 from peers import PACKAGES, PEERS, Verdict
-from tables import parser, publish, table, versions
+from tables import by_name, parser, publish, share, table, versions
 from trials import OTHER_SEEDS, SAMPLE, WRONG, CaseRecord, MutantRecord, bank, examine
 
-TOL, WARN = 1e-7, 1e-5
+WARN = 1e-5
 PARTS = (TUNING, HELD_OUT, FRESH, FINAL, OPTIMA)
 QUICK = 8
 OURS = "**pytest-gradcheck**"
@@ -188,14 +188,7 @@ def lists(records: Sequence[CaseRecord]) -> str:
         for m in r.mutants
         if missed(m) or (not m.ours.flagged and m.ours.beyond > 3)
     ]
-    return "\n\n".join(
-        f"{title}:" + ("\n" + "".join(f"\n* {name}" for name in names) if names else " none.")
-        for title, names in (
-            ("False alarms", alarms),
-            (UNMEASURABLE, unmeasurable),
-            ("Missed", misses),
-        )
-    )
+    return by_name([("False alarms", alarms), (UNMEASURABLE, unmeasurable), ("Missed", misses)])
 
 
 def by_kind(records: Sequence[CaseRecord]) -> str:
@@ -286,17 +279,11 @@ def sampled_ours(sampled: Iterable[MutantRecord]) -> list[Verdict]:
 
 def missed(mutant: MutantRecord) -> bool:
     """Not flagged, though off by more than the tolerance and three times any error bar."""
-    bound = max(TOL, 3 * mutant.ours.worst_uncertainty)
-    return not mutant.ours.flagged and mutant.error > bound
+    return mutant.ours.misses(mutant.error)
 
 
 def within(mutant: MutantRecord) -> bool:
     return mutant.ours.outcome in ("clear", "warned") and not missed(mutant)
-
-
-def share(count: int, total: int, digits: int = 1) -> str:
-    percent = f"{100 * count / total:.{digits}f} %" if total else "-"
-    return f"{count} of {total}, {percent}"
 
 
 def mean_of(values: Sequence[float], unit: float = 1.0) -> str:

@@ -11,6 +11,7 @@ from bank.mutants import relative_error
 
 from pytest_gradcheck import Finding, Result, check
 
+TOL = 1e-7
 ALARMS = {"not-finite", "wrong-entry"}
 CANNOT_SAY = {"tiny-gradient", "coarse", "undecided", "unprobed"}
 OF_THE_POINT = {
@@ -64,6 +65,10 @@ class Trial:
     @property
     def flagged(self) -> bool:
         return self.outcome in ("alarm", "raised")
+
+    def misses(self, error: float) -> bool:
+        """Not flagged, though off by more than the tolerance and three times any error bar."""
+        return not self.flagged and error > max(TOL, 3 * self.worst_uncertainty)
 
 
 def attempt(case: Case, grads: Grads, seed: int = 0, mode: str = "auto") -> Trial:

@@ -25,6 +25,20 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
+def by_name(lists: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """Titles, each with what it is about, one line each."""
+    return "\n\n".join(
+        f"{title}:" + ("\n" + "".join(f"\n* {name}" for name in names) if names else " none.")
+        for title, names in lists
+    )
+
+
+def share(count: int, total: int, digits: int = 1) -> str:
+    """So many of so many, and in per cent."""
+    percent = f"{100 * count / total:.{digits}f} %" if total else "-"
+    return f"{count} of {total}, {percent}"
+
+
 def versions(*packages: str) -> str:
     """Of Python and of `packages`."""
     found = [f"{package} {version(package)}" for package in packages]
