@@ -178,7 +178,7 @@ def lists(records: Sequence[CaseRecord]) -> str:
         if trial.flagged
     ]
     unmeasurable = [
-        f"{r.name}: {r.ours.why} (an oracle: {r.oracle:.0e})"
+        f"{r.name}: {r.ours.why} (an oracle: {r.oracle:.1e})"
         for r in records
         if r.ours.outcome == "cannot say"
     ]
