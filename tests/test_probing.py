@@ -39,7 +39,8 @@ class Scripted(Exact):
         self.asked = [*getattr(self, "asked", []), more.get("enough", math.inf)]
         reading = super().read(regions, row, target=target, **more)
         bar = self.script[i] if i < len(self.script) else self.bar
-        return Reading(reading.value, bar, bar / 2, i in self.kinks)
+        noise = bar / 2 if math.isfinite(bar) else 0.0
+        return Reading(reading.value, bar, noise, i in self.kinks)
 
     def look_ahead(self, regions: Any, rows: Any, skip: Any = ()) -> None:
         self.ahead = [*getattr(self, "ahead", []), (len(self.read_), list(rows))]
@@ -66,7 +67,7 @@ def made(
         seed=5,
     )
     prober.weight = prober.belief.weight = steps.prober.weight
-    steps.prober = steps.how_wrong.prober = steps.jumps.prober = prober
+    steps.prober = steps.how_wrong.prober = steps.certifier.prober = prober
     prober.loss.evaluations = 0
     return steps, prober
 
@@ -74,20 +75,20 @@ def made(
 class TestProbes:
     def test_are_as_many_as_the_confidence_asks_for(self) -> None:
         steps, prober = made([np.arange(9.0)], [np.arange(9.0)])
-        found = steps._probe(prober.whole, Found(), math.inf)
+        found = steps.certifier.probe(prober.whole, Found(), math.inf)
         assert len(found.readings) == PROBES and found.clean
         assert len(set(found.readings)) == PROBES  # rows
         assert found.errors == pytest.approx(np.zeros(PROBES), abs=1e-12)
         assert found.bars.tolist() == [1e-9] * PROBES
         assert found.noise.tolist() == [5e-10] * PROBES and found.doubt == 0
         assert not steps.kinked and not steps.findings
-        again = steps._probe(prober.whole, Found(), math.inf)
+        again = steps.certifier.probe(prober.whole, Found(), math.inf)
         assert not set(found.readings) & set(again.readings)
 
     def test_are_fewer_where_they_contradict_the_claim_unless_they_are_patient(self) -> None:
         for patient, count in ((False, ROWS), (True, MOST)):
             steps, prober = made([np.ones(9)], [1.5 * np.ones(9)])
-            found = steps._probe(prober.whole, Found(), math.inf, patient=patient)
+            found = steps.certifier.probe(prober.whole, Found(), math.inf, patient=patient)
             assert len(found.readings) == count and not found.clean
             w = [UNIT * draw(5, row, 0, 9).astype(float).sum() for row in found.readings]
             assert found.errors == pytest.approx(0.5 / 4.5 * np.array(w))  # of a norm of 4.5
@@ -97,14 +98,14 @@ class TestProbes:
         row = prober.whole[0].narrowed(0, 1, 2)
         readings = Readings([], np.zeros(0), np.zeros(0))
         found = Found(throughout=[Throughout(row, readings, np.zeros(0), 6, 6)])
-        assert steps._probe(prober.whole, found, math.inf).clean
-        assert not steps._probe(prober.whole, Found(), math.inf).clean
+        assert steps.certifier.probe(prober.whole, found, math.inf).clean
+        assert not steps.certifier.probe(prober.whole, Found(), math.inf).clean
 
     def test_bars_hold_rounding_and_doubt(self) -> None:
         steps, prober = made([np.ones(4)], [np.ones(4)])
         prober.belief.rounding = [1e-4]
         prober.belief.correct(prober.whole[0], 0.0, 1e-3)
-        found = steps._probe(prober.whole, Found(), math.inf)
+        found = steps.certifier.probe(prober.whole, Found(), math.inf)
         assert found.bars == pytest.approx(1e-9 + prober.belief.rounding_bar(prober.whole))
         assert found.doubt == prober.belief.doubt(prober.whole) > 0
 
@@ -122,28 +123,29 @@ class TestProbes:
     ) -> None:
         steps, prober = made([np.arange(9.0)], [np.arange(9.0)])
         prober.script = bars
-        steps._probe(prober.whole, Found(), math.inf)
+        steps.certifier.probe(prober.whole, Found(), math.inf)
         assert [goal for _, _, goal in prober.read_[:PROBES]] == pytest.approx(goals)
 
     def test_the_sharpest_so_far_counts_for_the_next_ones_as_well(self) -> None:
         steps, prober = made([np.arange(9.0)], [np.arange(9.0)], bar=1e-7)
-        steps._probe(prober.whole, Found(), math.inf)
-        assert steps.sharpest == 1e-7
+        steps.certifier.probe(prober.whole, Found(), math.inf)
+        assert steps.certifier.sharpest == 1e-7
         first = len(prober.read_)
-        steps._probe(prober.whole, Found(), math.inf)
+        steps.certifier.probe(prober.whole, Found(), math.inf)
         assert prober.read_[first][2] == pytest.approx(4e-7)
 
     def test_a_kink_ends_them(self) -> None:
         steps, prober = made([np.ones(9)], [np.ones(9)])
         prober.kinks = [1]
-        found = steps._probe(prober.whole, Found(), math.inf, patient=True)
+        found = steps.certifier.probe(prober.whole, Found(), math.inf, patient=True)
         assert steps.kinked and len(found.readings) == 2
 
     def test_what_cannot_be_measured_ends_them_and_is_told(self) -> None:
         steps, prober = made([np.ones(3), np.ones(2)], [np.ones(3), np.ones(2)])
         prober.script = [1e-9, math.inf]
-        found = steps._probe(prober.whole, Found(), math.inf)
-        assert len(found.readings) == 2
+        found = steps.certifier.probe(prober.whole, Found(), math.inf)
+        assert len(found.readings) == 2 and found.clean
+        steps._record(prober.whole, found, Found())
         (finding,) = steps.findings
         assert (finding.name, finding.where) == ("unprobed", ("p0", "p1"))
         assert finding.message.startswith("p0, p1 cannot be probed: the loss is not finite")
@@ -152,7 +154,7 @@ class TestProbes:
     def test_what_will_surely_be_asked_is_told_ahead(self) -> None:
         for factor, count in ((1.0, PROBES), (1.5, ROWS)):
             steps, prober = made([np.ones(9)], [factor * np.ones(9)])
-            found = steps._probe(prober.whole, Found(), math.inf)
+            found = steps.certifier.probe(prober.whole, Found(), math.inf)
             assert prober.ahead == [(1, list(found.readings)[1:count])]  # after the first
 
     @pytest.mark.parametrize("sharp", [0.29, 0.31, 0.8, 1e3])
@@ -164,7 +166,7 @@ class TestProbes:
         readings = dict.fromkeys(range(PROBES), Reading(0.0, bar))
         certificate = Certificate(prober.whole, readings, errors, bars, np.zeros(PROBES))
         assert certificate.most(SURE) / 2 == pytest.approx(sharp * WARN)
-        needed = steps._needed(certificate)
+        needed = steps.certifier._needed(certificate)
         assert PROBES <= needed <= MOST
         if needed < MOST:
             assert bar * spread(needed, SURE) / 2 <= 0.3 * WARN
@@ -174,11 +176,11 @@ class TestProbes:
 
     def test_are_made_in_three_looks_at_most(self) -> None:
         steps, prober = made([np.arange(9.0)], [np.arange(9.0)], bar=1e-3)
-        assert len(steps._probe(prober.whole, Found(), math.inf).readings) == MOST
+        assert len(steps.certifier.probe(prober.whole, Found(), math.inf).readings) == MOST
         steps, prober = made([np.arange(9.0)], [np.arange(9.0)])
         counts = iter([5, 6, 7, 8])
-        steps._needed = lambda so_far: next(counts)
-        assert len(steps._probe(prober.whole, Found(), math.inf).readings) == 6
+        steps.certifier._needed = lambda so_far: next(counts)
+        assert len(steps.certifier.probe(prober.whole, Found(), math.inf).readings) == 6
         assert next(counts) == 7
 
     @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ class TestProbes:
         steps, prober = made([np.arange(9.0)], [np.arange(9.0)])
         # of noise a quarter may hide in what is seen: the rest is what the bar holds beside it
         prober.bar = bound * WARN * 2 / spread(MOST, SURE) / (0.5 / 4 + 0.5)
-        steps._certify(prober.whole, Found())
+        steps.certifier.certify(prober.whole, Found())
         few = 0.3 * WARN * 2 / spread(MOST, SURE)
         first, *rest = (prober.asked[i::MOST] for i in range(MOST))
         assert first == [math.inf, pytest.approx(few)][: 1 + patient]
@@ -230,8 +232,8 @@ class TestWeights:
     def test_of_blocks_nothing_is_known_at_first(self) -> None:
         steps, _ = made([[1.0], []], [[1.0], []])
         assert [block.most for block in steps.blocks] == [math.inf, 0.0]
-        assert steps.target == TOL / 30 and steps.probes == PROBES
-        assert steps.enough == pytest.approx(0.3 * WARN * 2 / spread(MOST, SURE))
+        assert steps.target == TOL / 30 and steps.certifier.probes == PROBES
+        assert steps.certifier.enough == pytest.approx(0.3 * WARN * 2 / spread(MOST, SURE))
         assert steps.limit == math.inf and made([[1.0]], [[1.0]], limit=7)[0].limit == 7
 
 

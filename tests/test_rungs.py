@@ -431,8 +431,8 @@ class TestMeasurement:
         nearby = Nearby(problem, claims, problem.claimed)
         made = Measurement(problem.parameters, counted, claims, nearby, base=counted(), **given)
         if noise is not None:
-            made.noise = made.ladders.noise = noise
-            block, bars = made._first_step(parameter, claims[0], given["rounding"][0], made.eps)
+            made.noise = made.ladders.noise = made.first_step.noise = noise
+            block, bars = made.first_step.take(parameter, claims[0], given["rounding"][0], made.eps)
             made.blocks, made._first_bars = [block], [bars]
         return made
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .measured import NEGLIGIBLE, rms
+from .cancelled import is_cancelled
+from .measured import NEGLIGIBLE, Measured, rms
 from .parameters import Array
 
 SETTLED = 0.03
@@ -34,6 +35,12 @@ class Goals:
     def is_negligible(self, claim: Array) -> bool:
         """Whether a claim is zero beside the others, but for its rounding."""
         return float(np.linalg.norm(claim)) <= NEGLIGIBLE * self.whole
+
+    def is_cancelled(self, block: Measured, rounding: float) -> bool:
+        """Whether a claim of this relative rounding is what terms that cancel left of a zero."""
+        return is_cancelled(
+            block.claimed_norm, block.numeric_norm, rounding=rounding, whole=self.whole
+        )
 
     def bars(self, claim: Array) -> Array:
         """Errors of the entries of one parameter that do not matter beside `tol`."""

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from .certificate import Certificate
+from .certifier import Certifier, Group, Row
 from .jumps import FAR
 from .probed import Probed
-from .probes import Prober
-from .reading import Reading
-from .region import Region
 
 JUMPY = 3
 """Probes, of those whose longer steps had another slope, along which jumps of the loss are looked
 for; and along the one that contradicts most, whatever its steps."""
-
-Group = tuple[Region, ...]
-Row = tuple[int, Reading]
-"""A row of probes, and what was read along it."""
 
 
 @dataclass
@@ -30,38 +24,33 @@ class JumpSearch:
 
     Attributes
     ----------
-    prober : Prober
+    certifier : Certifier
     blocks : sequence of Probed
         Those that are measured across jumps are marked.
-    target : float
-        Error bar aimed at, as in `Prober.read`.
     limit : float
         Evaluations of the loss after which no more rows are looked along.
-    stray : list of (int, Reading)
-        Readings whose first steps, far longer, had another slope.
     """
 
-    prober: Prober
+    certifier: Certifier
     blocks: Sequence[Probed]
-    target: float
     limit: float
-    stray: list[Row] = field(default_factory=list)
 
     def run(self, group: Group, readings: Iterable[Row]) -> bool:
         """Whether any of these, or of those that stray, is a slope between jumps of the loss.
 
         They are taken for noise then, and what was corrected in the group is given up.
         """
-        strays, self.stray = self.stray[:JUMPY], []
+        prober, strays = self.certifier.prober, self.certifier.stray[:JUMPY]
+        self.certifier.stray = []
         for row, reading in itertools.chain(strays, readings):
-            if self.prober.loss.evaluations >= self.limit:
+            if prober.loss.evaluations >= self.limit:
                 break
-            height = self.prober.jump(group, row, reading)
-            if height and self.prober.take_jumps_for_noise(group, row, height):
+            height = prober.jump(group, row, reading)
+            if height and prober.take_jumps_for_noise(group, row, height):
                 for region in group:
                     self.blocks[region.block].jumps += 1
                     self.blocks[region.block].slopes = None
-                self.prober.belief.restore(region.block for region in group)
+                prober.belief.restore(region.block for region in group)
                 return True
         return False
 
@@ -79,4 +68,4 @@ class JumpSearch:
         most = int(np.argmax(off))
         if off[most] > FAR * certificate.bars[most]:
             row = list(certificate.readings)[most]
-            yield row, self.prober.read(group, row, target=self.target)
+            yield row, self.certifier.prober.read(group, row, target=self.certifier.target)

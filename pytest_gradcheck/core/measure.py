@@ -19,17 +19,16 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .cancelled import is_cancelled
 from .climb import points_for
 from .climbing import CLEAR, TRIED, Climbing
 from .directions import Directions
-from .exhaustive import central_quotients
-from .goals import SETTLED, ZERO, Goals
-from .ladder import ROUNDING, SIGMAS
+from .first_step import FirstStep
+from .goals import ZERO, Goals
+from .ladder import ROUNDING
 from .left_over import left_by_cancelling
 from .line import Line
 from .loss import Loss
-from .measured import COMMON, OWN, SINGLE, Measured, norm_bound, rms, scale_of
+from .measured import SINGLE, Measured, norm_bound, scale_of
 from .nearby import Nearby
 from .noise import measure_noise
 from .parameters import Array, Parameter
@@ -46,8 +45,6 @@ SHORT = 0.1
 all steps that ladders came to rest on."""
 SOME = 32
 """Entries that climb before it is asked whether it is worth while."""
-KINK = 1e-3
-"""Difference of the slopes on both sides, relative, from which a first step settles nothing."""
 ELSEWHERE = 8.0
 """Factor within which noise is put down to the rounding of all the parameters moved at once."""
 
@@ -116,8 +113,9 @@ class Measurement:
             [min(u, SINGLE) for u in rounding],  # of what was computed, whatever cancels in it
             cache(self._left_by_cancelling),
         )
+        self.first_step = FirstStep(loss, base, self.noise, self.goals)
         first = [
-            self._first_step(p, g, u, eps)
+            self.first_step.take(p, g, u, eps)
             for p, g, u in zip(self.parameters, claims, rounding, strict=True)
         ]
         self.blocks, self._first_bars = [block for block, _ in first], [bars for _, bars in first]
@@ -155,7 +153,7 @@ class Measurement:
             if not self._known(i, self.warn):
                 self._sharpen(i)
         for i in tested:
-            if self._is_cancelled(self.blocks[i], self.rounding[i]):
+            if self.goals.is_cancelled(self.blocks[i], self.rounding[i]):
                 self.blocks[i].cancel()
         return self.blocks
 
@@ -188,7 +186,7 @@ class Measurement:
     def _step_again(self, i: int, eps: float) -> tuple[Array, Array]:
         """Step 1 of block i once more: the differences, and their error bars."""
         block = self.blocks[i]
-        again, bars = self._first_step(block.parameter, block.claimed, self.rounding[i], eps)
+        again, bars = self.first_step.take(block.parameter, block.claimed, self.rounding[i], eps)
         left = block.unsettled()
         block.numeric[left], block.uncertainty[left] = again.numeric[left], again.uncertainty[left]
         return again.numeric, bars
@@ -239,46 +237,6 @@ class Measurement:
         moved = [g * theta for g, theta in zip(claims, self.origin, strict=True)]
         rounded = ROUNDING * float(np.nan_to_num(np.linalg.norm(np.concatenate(moved))))
         return ELSEWHERE * ROUNDING * abs(self.base) < self.noise < ELSEWHERE * rounded
-
-    def _first_step(
-        self, parameter: Parameter, claim: Array, rounding: float, eps: float
-    ) -> tuple[Measured, Array]:
-        """Step 1: entries that are not settled get an infinite error bar; and that of the step."""
-        q = central_quotients(parameter, self.loss, eps)
-        numeric, typical = q.values, rms(claim)
-        negligible = self.goals.is_negligible(claim)
-        claim_rounding = rounding * (OWN * np.abs(claim) + COMMON * typical)
-        largest = np.maximum(np.abs(q.plus), np.abs(q.minus))
-        sigma = np.maximum(self.noise, 2.0**-53 * largest)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            noise = SIGMAS * math.sqrt(2) * sigma / q.width
-            error = np.abs(numeric - claim)
-            agree = error <= noise + claim_rounding + self.goals.bars(claim)
-            # across a kink the central difference is the mean of two slopes, and may agree as such
-            jump = 2 * (q.plus - 2 * self.base + q.minus) / q.width
-            straight = np.abs(jump) <= 2 * noise + KINK * (np.abs(claim) + typical)
-            agree &= straight
-            bar = noise + SETTLED * self.tol * np.maximum(np.abs(numeric), typical)
-        bar = np.where(straight & (not negligible), bar, np.inf)
-        uncertainty = np.where(agree, noise + error, np.inf)
-        block = Measured(
-            parameter,
-            claim,
-            numeric,
-            uncertainty,
-            claim_rounding,
-            negligible,
-            unit=self.goals.whole or 1.0,
-        )
-        if self._is_cancelled(block, rounding):
-            block.cancel()
-            block.uncertainty = noise + error
-        return block, bar
-
-    def _is_cancelled(self, block: Measured, rounding: float) -> bool:
-        return is_cancelled(
-            block.claimed_norm, block.numeric_norm, rounding=rounding, whole=self.goals.whole
-        )
 
     def _climb_all(self, i: int, goal: float) -> None:
         """Step 4: climb with the entries of block i, worst first, until it is known to `goal`.

@@ -17,10 +17,11 @@ import numpy as np
 
 from .belief import Belief
 from .certificate import Certificate
+from .certifier import Certifier, Group
 from .few_entries import measured_each, take_certain
 from .how_wrong import HowWrong
 from .jump_search import JUMPY, JumpSearch
-from .locate import ROWS, Search
+from .locate import Search
 from .located import Found
 from .loss import Loss
 from .measured import NEGLIGIBLE
@@ -28,22 +29,10 @@ from .parameters import Array, Parameter
 from .part import Part
 from .probed import Probed
 from .probes import Prober
-from .reading import Reading
 from .region import Region
 from .result import Finding
 from .spread import Spread
-from .weights import LOOKS, probes_for, spread
 
-SHARP = 30
-"""Error bar aimed at along a probe, as a part of `tol`: what `SPREAD` may multiply."""
-CONTENT = 4
-"""Multiple of the sharpest error bar of a probe that does for the others, as the median does."""
-NOISY = 0.3
-"""Part of `warn` below which a bound that noise allows is sharp enough."""
-MOST = 4
-"""Multiple of the number of probes that is made at most where a bound is not."""
-PATIENT = 0.2
-"""Part of an error bar that many points along every probe leave where noise dominates."""
 APART = 1e-3
 """Blocks whose loss moves less than this part of the others' are probed by themselves, unless that
 is far above the noise as well: in common probes the others' steps would be bound by theirs."""
@@ -98,7 +87,6 @@ class Probing:
     ) -> None:
         self.confidence, self.tol, self.warn = confidence, tol, warn
         self.limit = math.inf if limit is None else limit
-        self.kinked, self.sharpest = False, 0.0
         self.unlocated: list[tuple[frozenset[str], float]] = []
         self.findings: list[Finding] = []
         norms = [norm if math.isfinite(norm := float(np.linalg.norm(g))) else 0.0 for g in claims]
@@ -124,11 +112,12 @@ class Probing:
         ]
         for block in self.blocks:
             block.most = math.inf if block.claimed.size else 0.0
-        self.target = tol / SHARP
-        self.probes = probes_for(confidence)
-        self.enough = NOISY * warn * 2 / spread(MOST * self.probes, confidence)
-        self.jumps = JumpSearch(self.prober, self.blocks, self.target, self.limit)
         self._rows, self.jitter = itertools.count(), jitter
+        self.certifier = Certifier(
+            self.prober, self._rows, tol=tol, warn=warn, confidence=confidence
+        )
+        self.target = self.certifier.target
+        self.jumps = JumpSearch(self.certifier, self.blocks, self.limit)
         self.how_wrong = HowWrong(
             self.prober,
             self.blocks,
@@ -141,6 +130,11 @@ class Probing:
         )
         self._measure_noise([Region.whole(i, p.shape) for i, p in enumerate(parameters) if p.size])
 
+    @property
+    def kinked(self) -> bool:
+        """Whether a kink was met."""
+        return self.certifier.kinked
+
     def run(self) -> list[Probed]:
         for group in self._groups():
             self._examine(group)
@@ -151,7 +145,7 @@ class Probing:
         noise = self.prober.measure_noise(regions, next(self._rows))
         self.prober.noise = max(self.jitter, noise)
 
-    def _groups(self) -> list[tuple[Region, ...]]:
+    def _groups(self) -> list[Group]:
         """Blocks that are probed together: those to which the loss is about equally sensitive."""
         tested = [
             i for i, block in enumerate(self.blocks) if block.is_finite and block.claimed.size
@@ -170,20 +164,20 @@ class Probing:
             for group in groups
         ]
 
-    def _examine(self, group: tuple[Region, ...]) -> None:
+    def _examine(self, group: Group) -> None:
         self.prober.loss.progress("random directions through all parameters")
-        self.sharpest, self.jumps.stray = 0.0, []
+        self.certifier.start_over()
         search = self._search()
         each = measured_each(group, self.blocks, search.entries)
         if each is not None and each.clean and each.most(self.confidence) / 2 <= self.warn:
             self._record(group, each, search.found)
             return
-        certificate = self._certify(group, search.found)
+        certificate = self.certifier.certify(group, search.found)
         if not certificate.clean and self.prober.look_closer(group):
             self._measure_noise(group)
             search = self._search()  # entries were measured in noise of the wrong size
             each = measured_each(group, self.blocks, search.entries)
-            certificate = self._certify(group, search.found)
+            certificate = self.certifier.certify(group, search.found)
         before = certificate
         jumps = self.jumps.run(group, self.jumps.odd(group, before))
         if not jumps:
@@ -195,8 +189,9 @@ class Probing:
             elif self._belies(certificate, each):
                 jumps = self.jumps.run(group, list(certificate.readings.items())[:JUMPY])
         if jumps:  # what was found so far was found between jumps
-            self.sharpest, search, each = 0.0, self._search(), None
-            certificate = self._searched(group, search, self._certify(group, search.found))
+            self.certifier.start_over()
+            search, each = self._search(), None
+            certificate = self._searched(group, search, self.certifier.certify(group, search.found))
         if self.kinked or (
             certificate.clean and (search.found.count or self._belies(certificate, each))
         ):
@@ -218,9 +213,7 @@ class Probing:
         known = certificate.most(self.confidence)
         return each is not None and each.least(self.confidence) > known
 
-    def _searched(
-        self, group: tuple[Region, ...], search: Search, certificate: Certificate
-    ) -> Certificate:
+    def _searched(self, group: Group, search: Search, certificate: Certificate) -> Certificate:
         """What probes prove of what is left when all that could be found wrong is taken out."""
         budget = SEARCH if certificate.typical / 2 > self.tol else LITTLE
         limit = min(self.limit, self.prober.loss.evaluations + budget)
@@ -231,98 +224,31 @@ class Probing:
             search.run(Part(group, certificate.readings), limit=limit)
             if search.found.count == before:
                 break
-            certificate = self._certify(group, search.found)
+            certificate = self.certifier.certify(group, search.found)
         if not (certificate.clean or self.kinked) and self.prober.loss.evaluations < self.limit:
-            certificate = self._probe(group, search.found, enough=math.inf, patient=True)
+            certificate = self.certifier.probe(group, search.found, enough=math.inf, patient=True)
         for wrong in search.found.throughout:
             self.how_wrong.measure(wrong, search.found)
         return certificate
 
-    def _certify(self, group: tuple[Region, ...], found: Found) -> Certificate:
-        """Probe the believed gradient; sooner done where it is contradicted."""
-        certificate = self._probe(group, found, enough=math.inf)
-        relative_error = certificate.most(self.confidence) / 2
-        if certificate.clean and self.warn < relative_error < self.warn / PATIENT:
-            certificate = self._probe(group, found, enough=self.enough)
-        return certificate
-
-    def _probe(
-        self, group: tuple[Region, ...], found: Found, enough: float, *, patient: bool = False
-    ) -> Certificate:
-        """All probes that the confidence asks for; a few, unless `patient`, where these object."""
-        readings: dict[int, Reading] = {}
-        errors: list[float] = []
-        wanted, looks = self.probes, 1
-        target = max(self.target, CONTENT * self.sharpest)
-        belief = self.prober.belief
-        rounding, doubt = belief.rounding_bar(group), belief.doubt(group)
-        rows = list(itertools.islice(self._rows, wanted))
-        while len(readings) < wanted:
-            row = rows[len(readings)]
-            reading = self.prober.read(group, row, target=target, enough=enough, skip=found.skip)
-            self.kinked |= reading.kink
-            readings[row] = reading
-            self.jumps.stray += [(row, reading)] if reading.strays else []
-            errors.append(self.prober.expected(group, row, found.skip) - reading.value)
-            self.sharpest = min(self.sharpest or math.inf, reading.bar)
-            typical = float(np.median([r.bar for r in readings.values()]))
-            target = max(self.target, CONTENT * self.sharpest, typical)
-            so_far = Certificate(
-                group,
-                readings,
-                np.array(errors),
-                np.array([r.bar for r in readings.values()]) + rounding,
-                np.array([r.noise for r in readings.values()]),
-                doubt,
-            )
-            if self.kinked or not (so_far.clean or patient or len(readings) < ROWS):
-                break
-            if len(readings) == 1:
-                self.prober.look_ahead(group, rows[1 : None if so_far.clean else ROWS], found.skip)
-            if not math.isfinite(reading.bar):
-                self.findings.append(self._unprobed(group))
-                break
-            if len(readings) == wanted and looks < LOOKS:
-                wanted = max(wanted, self._needed(so_far))
-                rows += itertools.islice(self._rows, wanted - len(rows))
-                looks += 1
-        return so_far
-
-    def _needed(self, so_far: Certificate) -> int:
-        """Number of probes like those so far whose bound is sharp enough."""
-        most, made = so_far.most(self.confidence) / 2, len(so_far.readings)
-
-        def bound(count: int) -> float:
-            return most * spread(count, self.confidence) / spread(made, self.confidence)
-
-        counts = range(made, MOST * self.probes)
-        return next((c for c in counts if bound(c) <= NOISY * self.warn), MOST * self.probes)
-
-    def _unprobed(self, group: tuple[Region, ...]) -> Finding:
-        names = tuple(self.blocks[region.block].parameter.name for region in group)
-        return Finding(
-            "unprobed",
-            names,
-            f"{', '.join(names)} cannot be probed: the loss is not finite a small step away along"
-            " random directions. Are there entries of very different magnitude, or at the edge of"
-            ' its domain? Check it entry by entry with mode="exhaustive"',
-        )
-
     def _record(
         self,
-        group: tuple[Region, ...],
+        group: Group,
         certificate: Certificate,
         found: Found,
         each: Certificate | None = None,
     ) -> None:
         """What was found and proved, block by block; sharper where `each` entry was measured."""
-        for region in group:
-            block = self.blocks[region.block]
+        within = [self.blocks[region.block] for region in group]
+        for region, block in zip(group, within, strict=True):
             block.corrected = self.prober.belief.gradient[region.block]
             proved = [c.of(region) for c in (certificate, each) if c is not None]
             sharpest = min(proved, key=lambda c: c.most(self.confidence))
             block.most = sharpest.most(self.confidence) / block.weight
             block.error = min(block.most, sharpest.typical / block.weight)
+        unknown = [block for block in within if not math.isfinite(block.most)]
+        if unknown:
+            self.findings.append(_unprobed(unknown))
         for (i, j), measured in found.entries.items():
             self.blocks[i].entries[j] = measured
         for region in found.whole:
@@ -341,13 +267,24 @@ class Probing:
             true = float(np.sqrt(np.mean(wrong.slopes**2))) / block.weight
             block.numeric = math.hypot(float(np.linalg.norm(outside)), true)
         if not certificate.clean:
-            names = frozenset(self.blocks[region.block].parameter.name for region in group)
+            names = frozenset(block.parameter.name for block in within)
             self.unlocated.append((names, certificate.least(self.confidence)))
         if len(group) == 1:
             block = self.blocks[group[0].block]
             is_wrong = not (certificate.clean and block.untouched)
             block.vanishes = is_wrong and _fits_zero(block, certificate)
         self.findings += found.findings(self.prober.parameters)
+
+
+def _unprobed(blocks: Sequence[Probed]) -> Finding:
+    names = tuple(block.parameter.name for block in blocks)
+    return Finding(
+        "unprobed",
+        names,
+        f"{', '.join(names)} cannot be probed: the loss is not finite a small step away along"
+        " random directions. Are there entries of very different magnitude, or at the edge of"
+        ' its domain? Check it entry by entry with mode="exhaustive"',
+    )
 
 
 def _fits_zero(block: Probed, certificate: Certificate) -> bool:

@@ -164,6 +164,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ): "likewise",
         "TYPICAL = 31": "about how many evaluations workers would share: a cost",
     },
+    "core.certifier": {
+        ("if certificate.clean and self.warn <= relative_error < self.warn / PATIENT:"): (
+            "no float is at that very bound"
+        ),
+        ("if certificate.clean and self.warn < relative_error <= self.warn / PATIENT:"): "likewise",
+        "rows += itertools.islice(self.rows, wanted + len(rows))": "more rows than are used",
+    },
     "core.climbing": {
         "TRIED = 7": "entries examined before the first step of the rest is trusted: as good",
         "CLEAR = 9.0": "nine or ten times what ladders know: as good",
@@ -239,6 +246,12 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "elsewhere: bool = True,": "what is handed to workers, which are other processes",
         "workers, problem, moved, point, settings, evaluations=2 / size, elsewhere=elsewhere": (
             "whether workers that are merely offered are worth their start: a cost"
+        ),
+    },
+    "core.first_step": {
+        "unit=self.goals.whole or 2.0,": "where all claims are zero, any unit will do",
+        "agree = error < noise + claim_rounding + self.goals.bars(claim)": (
+            "two sums of floats are never equal but where both are zero, which is settled otherwise"
         ),
     },
     "core.fit": {
@@ -351,7 +364,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "count = -(~EXAMPLES // len(errors))": "four examples bear a pattern out, not three",
     },
     "core.measure": {
-        "unit=self.goals.whole or 2.0,": "where all claims are zero, any unit will do",
         "drowned = self.blocks[i].claimed.size >= FEW and self._bound([i])": (
             "parameters of three entries are asked along random directions: a cost"
         ),
@@ -376,9 +388,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self.tol, self.warn, self.rng, self.budget = tol, warn, rng, -1.0": "`run` says how many",
         "if count and reached >= 2 * goal * block.scale:": "no two such floats are equal",
         "SOME = 31": "how often it is asked whether to go on: a cost",
-        "agree = error < noise + claim_rounding + self.goals.bars(claim)": (
-            "two sums of floats are never equal but where both are zero, which is settled otherwise"
-        ),
         "return self._left >= 0": "one entry more or less in a budget of 50,000 evaluations",
     },
     "core.measured": {
@@ -413,9 +422,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "budget = SEARCH if certificate.typical / 2 >= self.tol else LITTLE": (
             "no float is at that very bound"
         ),
-        ("if certificate.clean and self.warn <= relative_error < self.warn / PATIENT:"): "likewise",
-        ("if certificate.clean and self.warn < relative_error <= self.warn / PATIENT:"): "likewise",
-        "rows += itertools.islice(self._rows, wanted + len(rows))": "more rows than are used",
         "if groups and (reach >= ample or reach > APART * self.prober.reach(groups[-1][0])):": (
             "no float is at that very bound"
         ),
