@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_gradcheck import Result, check
 from pytest_gradcheck.core.across import slopes_across
+from pytest_gradcheck.core.highest_jump import highest_jump
 from pytest_gradcheck.core.jumps import FAR, SECANTS, ShortSteps
 from pytest_gradcheck.core.ladder import Ladder
 from pytest_gradcheck.core.noise import height_of_jumps
@@ -314,6 +315,11 @@ class TestBetweenJumps:
     def test_is_not_taken_for_what_bends(self, smooth: Any) -> None:
         assert not self.of(smooth)
 
+    @pytest.mark.parametrize("length", np.geomspace(1e-4, 1e-2, 25))
+    def test_is_found_where_short_steps_may_straddle_one(self, length: float) -> None:
+        at = partial(self.stairs, step=1.3e-7)
+        assert highest_jump(at, at(0.0), length, 0.5, 5e-8) == pytest.approx(1.3e-7, rel=1e-3)
+
     def test_the_height_of_jumps_is_noise(self) -> None:
         for step in (1.37e-8, 1.37e-7):
             seen = height_of_jumps(partial(self.stairs, step=step), self.stairs(0.0, step))
@@ -426,3 +432,22 @@ def test_probes_of_losses_that_jump(family: str, variant: str, seeds: tuple[int,
             "wrong-region",
             "unlocated",
         }
+
+
+@pytest.mark.parametrize(
+    ("family", "variant", "seeds"),
+    [
+        ("single-data", "squares-10-1", (11,)),  # the slope where the search starts straddles one
+        ("single-data", "hidden-0.001", (5, 9)),
+        ("single-part", "energy-0.001", (4, 9, 16, 17)),
+        ("single-part", "classes-0.01", (3, 4, 8)),  # longer steps along the first hardly differ
+        ("single-part", "field-0.001", (9, 11)),
+    ],
+)
+def test_probes_of_the_rest_alone(family: str, variant: str, seeds: tuple[int, ...]) -> None:
+    case = named(family, variant)
+    (rest,) = [mutant for mutant in case.mutants() if "rest-alone" in mutant.name]
+    for seed in seeds:
+        params = {k: v.copy() for k, v in case.params.items()}
+        result = check(loss=case.loss, grads=rest.grads, params=params, mode="probe", seed=seed)
+        assert any(block.status != "pass" for block in result.blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ PART = 0.125
 SHORT, LONGER = 1024, 64
 """How much shorter than the steps of a slope those are over which a jump is one, and than those
 over which it has been as high."""
+BESIDE = 3
+"""Short steps side by side, of which one tells the slope."""
 SHRINK = 40
 """How often, at most, a secant is shortened to lie within the domain of the loss."""
 
@@ -35,8 +38,11 @@ def highest_jump(
         return t, at(t)
 
     def slope_at_far() -> float:
-        inner = far[0] - math.copysign(reach, far[0] - near[0])
-        return (far[1] - at(inner)) / (far[0] - inner)
+        """Of short steps side by side the one most like before: a step may straddle a jump."""
+        step = math.copysign(reach, far[0] - near[0])
+        places = [far, *((t, at(t)) for t in (far[0] - i * step for i in range(1, BESIDE + 1)))]
+        slopes = [(a[1] - b[1]) / (a[0] - b[0]) for a, b in itertools.pairwise(places)]
+        return min(slopes, key=lambda one: abs(one - there))
 
     def height(one: Place, other: Place) -> float:
         return abs(other[1] - one[1] - there * (other[0] - one[0]))
@@ -46,6 +52,7 @@ def highest_jump(
     near = (0.0, base)
     sides = [(t, at(t)) for t in (length, -length)]
     far = max(sides, key=lambda side: abs(side[1] - base - slope * side[0]))
+    there = slope
     there = slope_at_far()
     heights = {math.inf: math.inf}
     while min(heights) > reach / SHORT:

@@ -20,7 +20,7 @@ from .derivative import Derivative
 from .descent import descend
 from .differences import agrees_at, confirmed, verdict
 from .direction import Direction
-from .jumps import SECANTS, ShortSteps
+from .jumps import FAR, SECANTS, ShortSteps
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .left_over import left_by_cancelling
 from .line import Axis, Line, shortest
@@ -28,7 +28,7 @@ from .loss import Loss
 from .measured import COMMON, SINGLE, scale_of
 from .noise import height_of_jumps, measure_noise
 from .parameters import Array, Parameter
-from .reading import Reading, strays
+from .reading import Reading, astray
 from .region import Region
 from .spread import Spread
 from .weights import Weights
@@ -36,6 +36,9 @@ from .weights import Weights
 FIRST_STEP = 1e-3
 """First step along a direction, as a fraction of the scale of the parameters: short enough that two
 extrapolations certify a smooth loss, long enough that its rounding does not matter yet."""
+HINT, DESCENTS = 2.0, 3
+"""Error bars by which steps far longer stray, from which the next few directions, so many with the
+first, begin with `FIRST_STEP`, too."""
 MIXED = 1e-3
 """Size of the entries that make up a gradient, beside that of all, from which steps are theirs."""
 WORTH = 1e-4
@@ -97,7 +100,7 @@ class Prober:
         self.weight, self.seed = belief.weight, seed
         self.scale = [scale_of(theta) for theta in origin]
         self.first = self.first_alone = FIRST_STEP
-        self.strayed = False
+        self.strayed, self.descents = False, 0
 
     def direction(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> Direction:
         """One row of weights over `regions` but those in `skip`, every block at its own scale."""
@@ -142,16 +145,19 @@ class Prober:
         far = self.first == FIRST_STEP
         found = descend(ladder, target, enough, far=far)
         found = self._confirmed(ladder, found, lambda: self._believed(direction), target)
+        off = astray(ladder, found) if far else 0.0
+        self.descents += far
         if found.kink and abs(found.left - found.right) <= rounding:
             found = found.spanning()  # a kink that matters to no claim rounded like this one
         self.first = self._learnt(ladder, longest, self.first)
+        if off > HINT and self.descents < DESCENTS:
+            self.first = FIRST_STEP  # do longer steps stray along others, too?
         if not math.isfinite(found.value):
             return Reading(0.0, math.inf)
         bar = found.uncertainty + self._misjudged(direction, found.value)
         if abs(found.value - self._believed(direction)) > bar + rounding:
             bar += self._last_digits(regions, ladder, longest)
-        astray = far and strays(ladder, found)
-        return Reading(found.value, bar, found.noise, found.kink, found.reach, astray)
+        return Reading(found.value, bar, found.noise, found.kink, found.reach, off > FAR)
 
     def _misjudged(self, direction: Direction, value: float) -> float:
         """What parameters below float64 add by their rounding, as far as the belief is wrong."""
@@ -172,7 +178,7 @@ class Prober:
         far = self.first_alone == FIRST_STEP
         found = descend(ladder, target, math.inf, far=far)
         found = self._confirmed(ladder, found, lambda: believed, target)
-        self.strayed |= far and strays(ladder, found)
+        self.strayed |= far and astray(ladder, found) > FAR
         if 0 < abs(theta) < found.step and (
             found.contradicts(believed) or not agrees_at(ladder, FIRST_STEP * abs(theta), found)
         ):

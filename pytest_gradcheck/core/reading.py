@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from .derivative import Derivative
-from .jumps import FAR
 from .ladder import Ladder
 
 FURTHER = 16
@@ -37,10 +36,17 @@ class Reading:
         )
 
 
-def strays(ladder: Ladder, found: Derivative) -> bool:
-    """Whether steps far longer agree with each other on another slope than what was found."""
-    return any(
-        abs(longer.value - found.value) > FAR * (longer.truncation + found.uncertainty)
-        for longer in ladder.estimates()
-        if longer.finest >= FURTHER * found.step
+def astray(ladder: Ladder, found: Derivative) -> float:
+    """By how many error bars far longer steps agree on another slope than what was found.
+
+    On both sides of the point: across kinks they do not.
+    """
+    return max(
+        (
+            abs(longer.value - found.value)
+            / (longer.truncation + abs(longer.jump) / 2 + found.uncertainty)
+            for longer in ladder.estimates()
+            if longer.finest >= FURTHER * found.step
+        ),
+        default=0.0,
     )
