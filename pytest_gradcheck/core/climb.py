@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .across import SURE, slope_across
 from .derivative import Derivative
-from .differences import MANY, agrees_at, derivative
+from .differences import MANY, agrees_at, bears_out, derivative
 from .exhaustive import steps
 from .jumps import SECANTS, ShortSteps
 from .ladder import FINEST, Ladder
@@ -80,6 +80,9 @@ class Climb:
         for short in sorted({SHORT * self.scale, SHORT * self.own}, reverse=True):
             if short < self.first and not agrees_at(self.ladder, short, found):
                 found = self._from(short, points)
+        if found.contradicts(self.claim):
+            short = bears_out(self.ladder, self.claim, found, FINEST * self.own)
+            found = self._from(short, points) if short else found
         return found
 
     def _from(self, first: float, points: int) -> Derivative:

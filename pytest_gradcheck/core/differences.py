@@ -27,6 +27,8 @@ WINDOWS = 8
 """Largest number of windows tried."""
 FEW, MANY = 16, 64
 """Points of a least-squares fit: while its window is sought, and once it is found."""
+TELLING = 8.0
+"""Error bars of noise by which a difference is told at a single short step."""
 CERTAIN = 3.0
 """Error, in units of its error bar, that one test off the ladder confirms; a smaller one takes as
 many as there are."""
@@ -110,6 +112,25 @@ def agrees_at(ladder: Ladder, step: float, found: Derivative) -> bool:
     noise = SIGMAS * max(ladder.noise, ROUNDING * max(abs(f_plus), abs(f_minus))) / step
     jump = abs(found.left - found.right)
     return abs(central - found.value) <= 2 * noise + found.uncertainty + jump
+
+
+def bears_out(ladder: Ladder, claim: float, found: Derivative, least: float) -> float:
+    """A step far shorter than those of what contradicts a claim, where it is the claim's; or 0.
+
+    All that was found may rest on steps beyond everything that the function varies on: seconds of
+    the calendar that are moved by minutes.  The shortest ones at which noise still tells it from
+    the claim, `least` or longer, say which of the two it is.
+    """
+    difference = abs(found.nearest(claim) - claim)
+    short = max(TELLING * SIGMAS * ladder.quietest / difference, least)
+    if not RATIO * short < found.step:
+        return 0.0
+
+    def is_the_claims(step: float) -> bool:
+        rung = ladder.quotients(step)
+        return rung is not None and abs(rung.central - claim) < difference / 2
+
+    return short if is_the_claims(short) and is_the_claims(RATIO * short) else 0.0
 
 
 def fitted(ladder: Ladder, found: Derivative, enough: float, points: int = MANY) -> Derivative:

@@ -18,7 +18,7 @@ from .across import slopes_across
 from .belief import FINE, Belief
 from .derivative import Derivative
 from .descent import descend
-from .differences import agrees_at, confirmed, verdict
+from .differences import agrees_at, bears_out, confirmed, verdict
 from .direction import Direction
 from .jumps import FAR, SECANTS, ShortSteps
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
@@ -76,6 +76,9 @@ class Prober:
         Standard deviation of one value of the loss, as far as it is known.
     strayed : bool
         Whether an entry measured by itself had another slope at steps far longer.
+    borne_out, borne_out_alone : bool
+        Whether far shorter steps were seen to bear out what contradicts the belief: along rows, and
+        along entries by themselves.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Prober:
         self.scale = [scale_of(theta) for theta in origin]
         self.first = self.first_alone = FIRST_STEP
         self.strayed, self.descents = False, 0
+        self.borne_out = self.borne_out_alone = False
 
     def direction(self, regions: Sequence[Region], row: int, skip: Skip = ()) -> Direction:
         """One row of weights over `regions` but those in `skip`, every block at its own scale."""
@@ -141,11 +145,21 @@ class Prober:
         least = self._least(regions)
         known = self._ahead.pop(direction, {})
         at = self._along(direction, known)
-        ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), self.first, longest, least)
+
+        def sample(h: float) -> tuple[float, float, float, float]:
+            return h, at(h), h, at(-h)
+
+        ladder = self._ladder(sample, self.first, longest, least)
         far = self.first == FIRST_STEP
         found = descend(ladder, target, enough, far=far)
         found = self._confirmed(ladder, found, lambda: self._believed(direction), target)
         off = astray(ladder, found) if far else 0.0
+        if not self.borne_out and found.contradicts(self._believed(direction)):
+            short = bears_out(ladder, self._believed(direction), found, least * longest)
+            self.borne_out = not short
+            if short:
+                ladder = self._ladder(sample, short / longest, longest, least)
+                found, off = descend(ladder, target, enough, far=False), math.inf
         self.descents += far
         if found.kink and abs(found.left - found.right) <= rounding:
             found = found.spanning()  # a kink that matters to no claim rounded like this one
@@ -186,6 +200,13 @@ class Prober:
             ladder = self._ladder(axis.sample, FIRST_STEP, longest, FINEST)
             found = descend(ladder, target, math.inf, far=True)
         else:
+            if not self.borne_out_alone and found.contradicts(believed):
+                short = bears_out(ladder, believed, found, FINEST * longest)
+                self.borne_out_alone = not short
+                if short:
+                    ladder = self._ladder(axis.sample, short / longest, longest, FINEST)
+                    found = descend(ladder, target, math.inf, far=False)
+                    self.strayed = True
             self.first_alone = self._learnt(ladder, longest, self.first_alone)
         rounding = self.belief.rounding_bar(entry) / self.weight[block]
         if found.widened(rounding).contradicts(believed):
