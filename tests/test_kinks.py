@@ -272,7 +272,7 @@ class TestMoves:
         theta = size * np.random.default_rng(0).normal(size=4096)
         narrow, (before, _) = self.of(theta.astype(np.float32), np.zeros(4096))
         wide, _ = self.of(theta.copy(), np.zeros(4096))
-        displace(narrow, wide, 3)
+        displace(narrow, wide, 3, [np.ones(4096)] * 2)
         for one, other, start, scale in zip(
             narrow.parameters, wide.parameters, (before, 0.0), (size, 1.0), strict=True
         ):
@@ -280,6 +280,14 @@ class TestMoves:
             assert np.array_equal(one.read(), other.read())
             assert np.sqrt(np.mean(moved**2)) == pytest.approx(1e-3 * scale, rel=0.05)
             assert abs(np.mean(moved)) < 1e-4 * scale
+
+    def test_a_displacement_is_of_the_entries_that_gradients_are_for(self) -> None:
+        theta = np.r_[0.01 * np.random.default_rng(0).normal(size=512), 1e4, 0.0]
+        narrow, (before,) = self.of(theta)
+        wide, _ = self.of(theta.copy())
+        displace(narrow, wide, 3, [np.r_[np.ones(512), 1e-6, 1.0]])
+        moved = narrow.parameters[0].read() - before
+        assert 0 < np.max(np.abs(moved)) < 1e-4
 
     def test_a_claim_stays_if_it_changes_by_no_tenth_of_what_it_is_off(self) -> None:
         block = Measured(

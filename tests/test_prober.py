@@ -17,11 +17,9 @@ from pytest_gradcheck.core.descent import _many_kinks, _next, descend
 from pytest_gradcheck.core.direction import Direction
 from pytest_gradcheck.core.ladder import Estimate, Ladder, Rung
 from pytest_gradcheck.core.loss import Loss
+from pytest_gradcheck.core.measured import _size_that_matters
 from pytest_gradcheck.core.parameters import Parameter
-from pytest_gradcheck.core.probes import (
-    Prober,
-    _size_that_matters,
-)
+from pytest_gradcheck.core.probes import Prober
 from pytest_gradcheck.core.reading import Reading
 from pytest_gradcheck.core.region import Region
 from pytest_gradcheck.core.weights import UNIT, draw

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..errors import SubjectError
 from ..settings import Settings
+from .at_the_kink import judged_at_the_kink
 from .cancelled import is_cancelled
 from .displaced import DISPLACEMENTS, displace
 from .evaluators import workers
@@ -44,14 +45,15 @@ def by_probe(
     unmoved = [i for i, b in enumerate(blocks) if b.numeric_norm < UNMOVED * b.claimed_norm]
     require_reach(blocks, unmoved, point)
     findings = []
+    nearby = Nearby(moved, point.claims, point.claim)
     if probing.kinked:
         there, distance = _beside(problem, moved, point, saved, seed)
         findings.append(_displaced(distance))
         origin = [parameter.read() for parameter in moved.parameters]
         helpers = workers(problem, moved, there, settings, evaluations=TYPICAL, elsewhere=True)
-        probing = _probe(moved, there, origin, settings, seed, helpers)
+        here, probing = probing, _probe(moved, there, origin, settings, seed, helpers)
         saved.restore()
-    nearby = Nearby(moved, point.claims, point.claim)
+        _judge_at_the_kink(probing.blocks, point, nearby, here)
     cancelled = _cancel(probing, point.rounding, nearby)
     left = (error for names, error in probing.unlocated if names - cancelled)
     unlocated = max(left, default=0.0) / (2 * math.sqrt(len(moved.parameters)))
@@ -69,7 +71,7 @@ def _beside(
 ) -> tuple[Point, float]:
     """A point a little off, to which the parameters are moved, and how far off it is."""
     for distance in DISPLACEMENTS:
-        displace(problem, moved, seed, distance)
+        displace(problem, moved, seed, point.claims, distance)
         base = point.loss()
         if math.isfinite(base):
             return replace(point, base=base, claims=point.claim()), distance
@@ -79,6 +81,14 @@ def _beside(
         f" prove nothing, and is {base} wherever all parameters are moved a little. Check at"
         ' another point, or entry by entry: mode="exhaustive"'
     )
+
+
+def _judge_at_the_kink(blocks: list[Probed], point: Point, nearby: Nearby, here: Probing) -> None:
+    """Put into what was measured beside the point what is wrong in the claims at it."""
+    for i, (block, claim) in enumerate(zip(blocks, point.claims, strict=True)):
+        if point.loss.evaluations < here.limit:
+            target = here.target / here.prober.weight[i]
+            blocks[i] = judged_at_the_kink(block, i, claim, nearby, here.prober, target)
 
 
 def _cancel(probing: Probing, roundings: Sequence[float], nearby: Nearby) -> set[str]:

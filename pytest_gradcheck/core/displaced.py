@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..settings import Settings
-from .measured import Measured, scale_of
+from .measured import Measured, scale_that_matters
 from .nearby import CHANGED, hair, move_by_rounding
 from .parameters import Array
 from .problem import Problem, Saved
@@ -62,7 +62,8 @@ def give_up_where_kinks_crowd(
     saved.restore()
     left = list(doubted)
     for attempt, equally in enumerate(ATTEMPTS):
-        displace(problem, moved, seed + attempt, equally=equally)
+        claims = [block.claimed for block in blocks]
+        displace(problem, moved, seed + attempt, claims, equally=equally)
         there = measure(problem.claimed())
         saved.restore()
         for i in left:
@@ -115,16 +116,21 @@ def displace(
     problem: Problem,
     moved: Problem,
     seed: int,
+    claims: Sequence[Array],
     distance: float = DISPLACEMENTS[0],
     *,
     equally: bool = False,
 ) -> None:
     """Move all parameters at random, in the problem and on the copies on which it is measured.
 
-    Each as far as it is large, or all of them `equally` far.
+    Each as far as it is large, or rather those of its entries that `claims` have gradients for; or
+    all of them `equally` far.
     """
     rng = np.random.default_rng([seed, 1])
-    scales = [scale_of(parameter.read()) for parameter in problem.parameters]
+    scales = [
+        scale_that_matters(parameter.read(), claim)
+        for parameter, claim in zip(problem.parameters, claims, strict=True)
+    ]
     if equally:
         scales = [max(scales)] * len(scales)
     for narrow, wide, scale in zip(problem.parameters, moved.parameters, scales, strict=True):

@@ -20,6 +20,9 @@ size of its block.  Backpropagation in float32 through ten layers was seen to ne
 NEGLIGIBLE = 1e-14
 """A claimed gradient this small beside that of the whole is zero but for its own rounding."""
 
+MIXED = 1e-3
+"""Size of the entries that make up a gradient, beside that of all, from which steps are theirs."""
+
 
 @dataclass(frozen=True)
 class Single:
@@ -320,3 +323,19 @@ def rms(values: Array) -> float:
 def scale_of(theta: Array) -> float:
     """Natural scale of a block of parameters; 1 where all of them are zero."""
     return rms(theta) or 1.0
+
+
+def scale_that_matters(theta: Array, gradient: Array) -> float:
+    """Natural scale of a block; that of far smaller entries where these make up its gradient."""
+    whole, own = scale_of(theta), _size_that_matters(theta, gradient)
+    return own if own < MIXED * whole else whole
+
+
+def _size_that_matters(theta: Array, gradient: Array) -> float:
+    """Size of entries above which half of a gradient lies, in the sense of its sum of squares."""
+    order = np.argsort(np.abs(theta))
+    order = order[theta[order] != 0]
+    below = np.cumsum(gradient[order] ** 2)
+    if not (below.size and below[-1] > 0):
+        return math.inf
+    return float(abs(theta[order[np.searchsorted(below, below[-1] / 2)]]))

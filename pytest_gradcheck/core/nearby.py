@@ -47,9 +47,25 @@ class Nearby:
         may_be = may_be_cancelled(own, rounding=2.0**-24, whole=whole)
         return may_be and float(np.linalg.norm(self._changes[i])) > SCATTERED * own
 
-    @cached_property
+    def outside(self, i: int) -> tuple[Array, Array]:
+        """How far the claim for block i lies outside those to both sides, and how far these differ.
+
+        At a kink of one unit it lies between them.
+        """
+        low, high = (
+            pick(self._sides[0][i], self._sides[1][i]) for pick in (np.minimum, np.maximum)
+        )
+        claim = self._claims[i]
+        return np.maximum(np.maximum(low - claim, claim - high), 0.0), high - low
+
+    @property
     def _changes(self) -> list[Array]:
-        none = [np.zeros_like(claim) for claim in self._claims]
+        up, down = self._sides
+        return [np.abs(one - other) for one, other in zip(up, down, strict=True)]
+
+    @cached_property
+    def _sides(self) -> tuple[list[Array], list[Array]]:
+        none = list(self._claims), list(self._claims)
         saved = Saved(self._problem.parameters)
         try:
             again = self._claim()
@@ -64,7 +80,7 @@ class Nearby:
             return none
         finally:
             saved.restore()
-        return [np.abs(one - other) for one, other in zip(up, down, strict=True)]
+        return up, down
 
 
 def move_by_rounding(

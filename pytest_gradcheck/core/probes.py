@@ -12,8 +12,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 
-import numpy as np
-
 from .across import slopes_across
 from .belief import FINE, Belief
 from .derivative import Derivative
@@ -25,7 +23,7 @@ from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .left_over import left_by_cancelling
 from .line import Axis, Line, shortest
 from .loss import Loss
-from .measured import COMMON, SINGLE, scale_of
+from .measured import COMMON, SINGLE, scale_of, scale_that_matters
 from .noise import height_of_jumps, measure_noise
 from .parameters import Array, Parameter
 from .reading import Reading, astray
@@ -39,8 +37,6 @@ extrapolations certify a smooth loss, long enough that its rounding does not mat
 HINT, DESCENTS = 2.0, 3
 """Error bars by which steps far longer stray, from which the next few directions, so many with the
 first, begin with `FIRST_STEP`, too."""
-MIXED = 1e-3
-"""Size of the entries that make up a gradient, beside that of all, from which steps are theirs."""
 WORTH = 1e-4
 """Difference from a claim, relative, from which it is worth while to look for jumps behind it."""
 CLEAN = 1e-13
@@ -267,9 +263,9 @@ class Prober:
         """
         found = False
         for region in regions:
-            own = _size_that_matters(self.origin[region.block], self.belief.claimed[region.block])
-            if own < MIXED * self.scale[region.block]:
-                self.scale[region.block], found = own, True
+            b, before = region.block, self.scale[region.block]
+            self.scale[b] = min(before, scale_that_matters(self.origin[b], self.belief.claimed[b]))
+            found |= self.scale[b] < before
         if found:
             self.first = self.first_alone = FIRST_STEP
         return found
@@ -364,13 +360,3 @@ class Prober:
 
     def _longest(self, regions: Sequence[Region]) -> float:
         return min(self.reach(region.block) for region in regions)
-
-
-def _size_that_matters(theta: Array, gradient: Array) -> float:
-    """Size of entries above which half of a gradient lies, in the sense of its sum of squares."""
-    order = np.argsort(np.abs(theta))
-    order = order[theta[order] != 0]
-    below = np.cumsum(gradient[order] ** 2)
-    if not (below.size and below[-1] > 0):
-        return math.inf
-    return float(abs(theta[order[np.searchsorted(below, below[-1] / 2)]]))

@@ -167,13 +167,14 @@ class Probing:
     def _examine(self, group: Group) -> None:
         self.prober.loss.progress("random directions through all parameters")
         self.certifier.start_over()
-        search = self._search()
+        search, kinked = self._search(), self.kinked
         each = measured_each(group, self.blocks, search.entries)
         if each is not None and each.clean and each.most(self.confidence) / 2 <= self.warn:
             self._record(group, each, search.found)
             return
         certificate = self.certifier.certify(group, search.found)
-        if not certificate.clean and self.prober.look_closer(group):
+        if (self.kinked or not certificate.clean) and self.prober.look_closer(group):
+            self.certifier.kinked = kinked  # it may have been steps far too long for some
             self._measure_noise(group)
             search = self._search()  # entries were measured in noise of the wrong size
             each = measured_each(group, self.blocks, search.entries)

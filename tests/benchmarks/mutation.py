@@ -391,6 +391,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "return self._left >= 0": "one entry more or less in a budget of 50,000 evaluations",
     },
     "core.measured": {
+        "return own if own <= MIXED * whole else whole": "no float is at that very bound",
         "far = np.flatnonzero(error >= np.maximum(10 * self.bar, least))": (
             "each of them is looked at once more"
         ),
@@ -405,7 +406,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "if found.kink and abs(found.left - found.right) < rounding:": (
             "no two such floats are equal"
         ),
-        "if own <= MIXED * self.scale[region.block]:": "no float is at that very bound",
         (
             "if 0 < abs(theta) <= found.step and not agrees_at(ladder, FIRST_STEP * abs(theta),"
             " found):"
