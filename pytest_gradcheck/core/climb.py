@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .across import SURE, slope_across
 from .derivative import Derivative
-from .differences import MANY, agrees_at, bears_out, derivative
+from .differences import MANY, agrees_at, derivative, far_shorter
 from .exhaustive import steps
 from .jumps import SECANTS, ShortSteps
 from .ladder import FINEST, Ladder
@@ -81,12 +81,15 @@ class Climb:
             if short < self.first and not agrees_at(self.ladder, short, found):
                 found = self._from(short, points)
         if found.contradicts(self.claim):
-            short = bears_out(self.ladder, self.claim, found, FINEST * self.own)
-            found = self._from(short, points) if short else found
+            shorter = far_shorter(self.ladder, self.claim, found, FINEST * self.own)
+            found = self._along(shorter, points) if shorter else found
         return found
 
     def _from(self, first: float, points: int) -> Derivative:
-        self.ladder = self._ladder(first)
+        return self._along(self._ladder(first), points)
+
+    def _along(self, ladder: Ladder, points: int) -> Derivative:
+        self.ladder = ladder
         return derivative(
             self.ladder, claim=self.claim, target=self.target, enough=self.enough, points=points
         )

@@ -114,23 +114,28 @@ def agrees_at(ladder: Ladder, step: float, found: Derivative) -> bool:
     return abs(central - found.value) <= 2 * noise + found.uncertainty + jump
 
 
-def bears_out(ladder: Ladder, claim: float, found: Derivative, least: float) -> float:
-    """A step far shorter than those of what contradicts a claim, where it is the claim's; or 0.
+def far_shorter(ladder: Ladder, claim: float, found: Derivative, finest: float) -> Ladder | None:
+    """A ladder from steps far below those of what contradicts a claim, where they are the claim's.
 
     All that was found may rest on steps beyond everything that the function varies on: seconds of
     the calendar that are moved by minutes.  The shortest ones at which noise still tells it from
-    the claim, `least` or longer, say which of the two it is.
+    the claim, `finest` or longer, say which of the two it is; by so long steps noise is easily
+    taken for larger than the rounding that it is.
     """
     difference = abs(found.nearest(claim) - claim)
-    short = max(TELLING * SIGMAS * ladder.quietest / difference, least)
-    if not RATIO * short < found.step:
-        return 0.0
 
     def is_the_claims(step: float) -> bool:
         rung = ladder.quotients(step)
         return rung is not None and abs(rung.central - claim) < difference / 2
 
-    return short if is_the_claims(short) and is_the_claims(RATIO * short) else 0.0
+    for noise in dict.fromkeys((ladder.quietest, ROUNDING * abs(ladder.base))):
+        first = max(TELLING * SIGMAS * noise / difference, finest)
+        if first < found.step and is_the_claims(first) and is_the_claims(first / RATIO):
+            scale = found.step / RATIO / COARSEST
+            return Ladder(
+                ladder.sample, ladder.base, first, noise=noise, scale=scale, finest=finest
+            )
+    return None
 
 
 def fitted(ladder: Ladder, found: Derivative, enough: float, points: int = MANY) -> Derivative:

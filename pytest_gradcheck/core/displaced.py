@@ -123,13 +123,13 @@ def displace(
 ) -> None:
     """Move all parameters at random, in the problem and on the copies on which it is measured.
 
-    Each as far as it is large, or rather those of its entries that `claims` have gradients for; or
-    all of them `equally` far.
+    Each as far as it is large, or all of them `equally` far.  Where its entries are of very
+    different size, as far as those that `claims` have gradients for, and as most of them, are.
     """
     rng = np.random.default_rng([seed, 1])
     scales = [
-        scale_that_matters(parameter.read(), claim)
-        for parameter, claim in zip(problem.parameters, claims, strict=True)
+        min(scale_that_matters(theta, by) for by in (claim, np.ones_like(claim)))
+        for theta, claim in zip((p.read() for p in problem.parameters), claims, strict=True)
     ]
     if equally:
         scales = [max(scales)] * len(scales)

@@ -16,7 +16,7 @@ from .across import slopes_across
 from .belief import FINE, Belief
 from .derivative import Derivative
 from .descent import descend
-from .differences import agrees_at, bears_out, confirmed, verdict
+from .differences import agrees_at, confirmed, far_shorter, verdict
 from .direction import Direction
 from .jumps import FAR, SECANTS, ShortSteps
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
@@ -151,11 +151,11 @@ class Prober:
         found = self._confirmed(ladder, found, lambda: self._believed(direction), target)
         off = astray(ladder, found) if far else 0.0
         if not self.borne_out and found.contradicts(self._believed(direction)):
-            short = bears_out(ladder, self._believed(direction), found, least * longest)
-            self.borne_out = not short
-            if short:
-                ladder = self._ladder(sample, short / longest, longest, least)
-                found, off = descend(ladder, target, enough, far=False), math.inf
+            shorter = far_shorter(ladder, self._believed(direction), found, least * longest)
+            self.borne_out = shorter is None
+            if shorter:
+                ladder, off = shorter, math.inf
+                found = descend(ladder, target, enough, far=False)
         self.descents += far
         if found.kink and abs(found.left - found.right) <= rounding:
             found = found.spanning()  # a kink that matters to no claim rounded like this one
@@ -197,10 +197,10 @@ class Prober:
             found = descend(ladder, target, math.inf, far=True)
         else:
             if not self.borne_out_alone and found.contradicts(believed):
-                short = bears_out(ladder, believed, found, FINEST * longest)
-                self.borne_out_alone = not short
-                if short:
-                    ladder = self._ladder(axis.sample, short / longest, longest, FINEST)
+                shorter = far_shorter(ladder, believed, found, FINEST * longest)
+                self.borne_out_alone = shorter is None
+                if shorter:
+                    ladder = shorter
                     found = descend(ladder, target, math.inf, far=False)
                     self.strayed = True
             self.first_alone = self._learnt(ladder, longest, self.first_alone)
