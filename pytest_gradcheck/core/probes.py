@@ -23,7 +23,7 @@ from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .left_over import left_by_cancelling
 from .line import Axis, Line, shortest
 from .loss import Loss
-from .measured import COMMON, SINGLE, scale_of, scale_that_matters
+from .measured import COMMON, MIXED, SINGLE, scale_of, scale_that_matters
 from .noise import height_of_jumps, measure_noise
 from .parameters import Array, Parameter
 from .reading import Reading, astray
@@ -263,9 +263,10 @@ class Prober:
         """
         found = False
         for region in regions:
-            b, before = region.block, self.scale[region.block]
-            self.scale[b] = min(before, scale_that_matters(self.origin[b], self.belief.claimed[b]))
-            found |= self.scale[b] < before
+            b = region.block
+            own = scale_that_matters(self.origin[b], self.belief.claimed[b])
+            if own < MIXED * self.scale[b]:
+                self.scale[b], found = own, True
         if found:
             self.first = self.first_alone = FIRST_STEP
         return found
@@ -331,6 +332,7 @@ class Prober:
         larger = noise > self.noise
         if larger:
             self.noise, self.first, self.first_alone = noise, FIRST_STEP, FIRST_STEP
+            self.borne_out = self.borne_out_alone = True  # shorter steps lie between jumps
         return larger
 
     def _along(

@@ -173,7 +173,8 @@ class Probing:
             self._record(group, each, search.found)
             return
         certificate = self.certifier.certify(group, search.found)
-        if (self.kinked or not certificate.clean) and self.prober.look_closer(group):
+        coarse = self.warn < certificate.most(self.confidence) / 2 < math.inf
+        if (self.kinked or coarse or not certificate.clean) and self.prober.look_closer(group):
             self.certifier.kinked = kinked  # it may have been steps far too long for some
             self._measure_noise(group)
             search = self._search()  # entries were measured in noise of the wrong size
