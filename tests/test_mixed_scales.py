@@ -74,8 +74,20 @@ class TestFarFromTheOrigin:
         assert first(lambda t: 0.4 * t) is None and first(lambda t: -t) is None
         drowned = first(np.tanh, noise=1e-9)
         assert drowned == pytest.approx(8 * 4 * 1e-9 / claim)
+        assert first(lambda t: float(np.float32(1 + 0.2 * t))) is None  # flat, and a claim of 0.9
         assert first(np.tanh, noise=1.0) == 1e-13  # it is no more than rounding there
         assert first(lambda t: np.tanh(t) + 0.1 * np.cos(1e13 * t + 1), noise=0.1) is None
+
+    def test_flat_treads_bear_out_no_zero(self) -> None:
+        def flat(t: float) -> float:
+            return float(np.float32(1 + 0.5 * t))
+
+        ladder = Ladder(
+            lambda h: (h, flat(h), h, flat(-h)), 1.0, 1.0, noise=1e-7, scale=1.0, finest=1e-13
+        )
+        found = Derivative.smooth(0.5, 1e-6, 0.0, step=1.0)
+        assert far_shorter(ladder, 0.0, found, 1e-13) is None
+        assert far_shorter(ladder, 0.1, found, 1e-13) is None
 
     def test_steps_of_another_slope_than_the_claims_are_believed(self) -> None:
         result = check(

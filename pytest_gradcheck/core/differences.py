@@ -120,9 +120,12 @@ def far_shorter(ladder: Ladder, claim: float, found: Derivative, finest: float) 
     All that was found may rest on steps beyond everything that the function varies on: seconds of
     the calendar that are moved by minutes.  The shortest ones at which noise still tells it from
     the claim, `finest` or longer, say which of the two it is; by so long steps noise is easily
-    taken for larger than the rounding that it is.
+    taken for larger than the rounding that it is.  That nothing changes over them bears out no
+    claim of about zero: rounding inside the function has treads as flat.
     """
     difference = abs(found.nearest(claim) - claim)
+    if not abs(claim) > difference / 2:
+        return None
 
     def is_the_claims(step: float) -> bool:
         rung = ladder.quotients(step)
