@@ -124,12 +124,10 @@ def far_shorter(ladder: Ladder, claim: float, found: Derivative, finest: float) 
     claim of about zero: rounding inside the function has treads as flat.
     """
     difference = abs(found.nearest(claim) - claim)
-    if not abs(claim) > difference / 2:
-        return None
 
     def is_the_claims(step: float) -> bool:
         rung = ladder.quotients(step)
-        return rung is not None and abs(rung.central - claim) < difference / 2
+        return rung is not None and abs(rung.central - claim) < min(difference, abs(claim)) / 2
 
     for noise in dict.fromkeys((ladder.quietest, ROUNDING * abs(ladder.base))):
         first = max(TELLING * SIGMAS * noise / difference, finest)
