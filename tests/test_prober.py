@@ -128,9 +128,9 @@ class TestSteps:
         direction = r.prober.direction(r.whole, 0)
         off = abs(7.0 - direction.slope(r.prober.belief.gradient))
         expected = 4 * off * 2.0**-24 / 1e-3  # four deviations of a half unit, by the step
-        assert r.prober._misjudged(direction, 7.0) == pytest.approx(expected)
+        assert r.prober._misjudged(direction, 7.0, r.prober.first) == pytest.approx(expected)
         wide = Recorded(lambda x: 0.0, [1.0, 2.0])
-        assert wide.prober._misjudged(wide.prober.direction(wide.whole, 0), 7.0) == 0
+        assert wide.prober._misjudged(wide.prober.direction(wide.whole, 0), 7.0, 1e-3) == 0
 
     def test_what_cancelling_hides_belongs_to_the_error_bar_of_what_contradicts(self) -> None:
         def loss(x: Any) -> float:
@@ -171,7 +171,7 @@ class TestSteps:
         bars = []
         for off in (0.0, 0.25):
             r = Recorded(lambda x: np.sum(np.sin(x)), [1.0, 2.0])
-            monkeypatch.setattr(r.prober, "_misjudged", lambda direction, value, off=off: off)
+            monkeypatch.setattr(r.prober, "_misjudged", lambda direction, value, step, off=off: off)
             bars.append(r.prober.read(r.whole, 1, target=1e-3).bar)
         assert bars[1] == bars[0] + 0.25
 

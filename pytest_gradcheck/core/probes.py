@@ -159,24 +159,24 @@ class Prober:
         self.descents += far
         if found.kink and abs(found.left - found.right) <= rounding:
             found = found.spanning()  # a kink that matters to no claim rounded like this one
-        self.first = self._learnt(ladder, longest, self.first)
-        if off > HINT and self.descents < DESCENTS:
-            self.first = FIRST_STEP  # do longer steps stray along others, too?
+        learnt = self._learnt(ladder, longest, self.first)
+        again = off > HINT and self.descents < DESCENTS  # do longer steps stray along others, too?
+        self.first = FIRST_STEP if again else learnt
         if not math.isfinite(found.value):
             return Reading(0.0, math.inf)
-        bar = found.uncertainty + self._misjudged(direction, found.value)
+        bar = found.uncertainty + self._misjudged(direction, found.value, learnt)
         if abs(found.value - self._believed(direction)) > bar + rounding:
             bar += self._last_digits(regions, ladder, longest)
         return Reading(found.value, bar, found.noise, found.kink, found.reach, off > FAR)
 
-    def _misjudged(self, direction: Direction, value: float) -> float:
+    def _misjudged(self, direction: Direction, value: float, step: float) -> float:
         """What parameters below float64 add by their rounding, as far as the belief is wrong."""
         parameters = [self.parameters[region.block] for region in direction.regions]
         eps = max((p.eps for p in parameters if p.narrow), default=0.0)
         if not eps:
             return 0.0
         error = abs(value - self._believed(direction))
-        return SIGMAS * error * eps / 2 / self.first
+        return SIGMAS * error * eps / 2 / step
 
     def entry(self, block: int, i: int, *, target: float) -> Derivative:
         """Measure the derivative by entry i of a block alone."""
