@@ -221,9 +221,10 @@ class TestSteps:
         for size, closer in ((0.9e-3, True), (1.1e-3, False)):
             theta = [size, *([1.0] * 99)]
             r = Recorded(lambda *_: 0.0, theta, [1.0], gradient=[[1.0, *([0.0] * 99)], [1.0]])
-            r.prober.scale[0], r.prober.first, r.prober.first_alone = 1.0, 0.5, 0.25
+            r.prober.first, r.prober.first_alone = 0.5, 0.25
+            whole = r.prober.scale[0]
             assert r.prober.look_closer(r.whole) == closer
-            assert r.prober.scale == ([size, 1.0] if closer else [1.0, 1.0])
+            assert r.prober.scale == [size if closer else whole, 1.0]
             firsts = (1e-3, 1e-3) if closer else (0.5, 0.25)
             assert (r.prober.first, r.prober.first_alone) == firsts
 

@@ -344,7 +344,7 @@ class TestJumps:
     def asked(self, errors: Sequence[float], *, limit: int | None = None) -> list[tuple[int, Any]]:
         steps, prober = made([np.arange(9.0)], [np.arange(9.0)], limit=limit)
         seen: list[tuple[int, Any]] = []
-        prober.jump = lambda group, row, reading: seen.append((row, reading)) or 0.0
+        steps.jumps.height = lambda group, row, reading: seen.append((row, reading)) or 0.0
         readings = {10 + i: Reading(float(i), 0.1) for i in range(len(errors))}
         bars = np.full(len(errors), 0.1)
         certificate = Certificate(self.group, readings, np.array(errors), bars, bars)

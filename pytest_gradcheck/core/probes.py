@@ -9,21 +9,20 @@ probe examines all blocks at equal relative weight, large or small.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
-from .across import slopes_across
 from .belief import FINE, Belief
 from .derivative import Derivative
 from .descent import descend
 from .differences import agrees_at, confirmed, far_shorter, verdict
 from .direction import Direction
-from .jumps import FAR, SECANTS, ShortSteps
+from .jumps import FAR
 from .ladder import FINEST, RATIO, SIGMAS, Ladder, Sample
 from .left_over import left_by_cancelling
 from .line import Axis, Line, shortest
 from .loss import Loss
-from .measured import COMMON, MIXED, SINGLE, scale_of, scale_that_matters
+from .measured import COMMON, SINGLE, scale_of, scale_that_matters
 from .noise import height_of_jumps, measure_noise
 from .parameters import Array, Parameter
 from .reading import Reading, astray
@@ -37,8 +36,6 @@ extrapolations certify a smooth loss, long enough that its rounding does not mat
 HINT, DESCENTS = 2.0, 3
 """Error bars by which steps far longer stray, from which the next few directions, so many with the
 first, begin with `FIRST_STEP`, too."""
-WORTH = 1e-4
-"""Difference from a claim, relative, from which it is worth while to look for jumps behind it."""
 CLEAN = 1e-13
 """Noise of a loss in float64, relative to it: differences of that agree by no chance."""
 
@@ -118,6 +115,10 @@ class Prober:
         """How far a block may be moved along its weights: as far as it is large."""
         return self.scale[block] / self.weight[block]
 
+    def longest(self, regions: Sequence[Region]) -> float:
+        """How far all of these may be moved at once."""
+        return min(self.reach(region.block) for region in regions)
+
     def read(
         self,
         regions: Sequence[Region],
@@ -136,16 +137,16 @@ class Prober:
         enough : float
             Where noise dominates, more than a few points are spent to get below this.
         """
-        direction, longest = self.direction(regions, row, skip), self._longest(regions)
+        direction, longest = self.direction(regions, row, skip), self.longest(regions)
         rounding = self.belief.rounding_bar(regions)
         least = self._least(regions)
         known = self._ahead.pop(direction, {})
-        at = self._along(direction, known)
+        at = self.along(direction, known)
 
         def sample(h: float) -> tuple[float, float, float, float]:
             return h, at(h), h, at(-h)
 
-        ladder = self._ladder(sample, self.first, longest, least)
+        ladder = self.ladder(sample, self.first, longest, least)
         far = self.first == FIRST_STEP
         found = descend(ladder, target, enough, far=far)
         found = self._confirmed(ladder, found, lambda: self._believed(direction), target)
@@ -184,7 +185,7 @@ class Prober:
         theta, scale = float(self.origin[block][i]), self.scale[block]
         believed, entry = float(self.belief.gradient[block][i]), self._entry(block, i)
         axis, longest = Axis(self.loss, self.parameters[block], i, theta), max(abs(theta), scale)
-        ladder = self._ladder(axis.sample, self.first_alone, longest, FINEST)
+        ladder = self.ladder(axis.sample, self.first_alone, longest, FINEST)
         far = self.first_alone == FIRST_STEP
         found = descend(ladder, target, math.inf, far=far)
         found = self._confirmed(ladder, found, lambda: believed, target)
@@ -193,7 +194,7 @@ class Prober:
             found.contradicts(believed) or not agrees_at(ladder, FIRST_STEP * abs(theta), found)
         ):
             longest = abs(theta)
-            ladder = self._ladder(axis.sample, FIRST_STEP, longest, FINEST)
+            ladder = self.ladder(axis.sample, FIRST_STEP, longest, FINEST)
             found = descend(ladder, target, math.inf, far=True)
         else:
             if not self.borne_out_alone and found.contradicts(believed):
@@ -239,7 +240,8 @@ class Prober:
             return found
         return confirmed(ladder, found, claim(), lambda: verdict(ladder, target))
 
-    def _ladder(self, sample: Sample, first: float, longest: float, least: float) -> Ladder:
+    def ladder(self, sample: Sample, first: float, longest: float, least: float) -> Ladder:
+        """The foot of a ladder; its first and its shortest step as parts of the longest."""
         first, finest = max(first, least) * longest, least * longest
         return Ladder(sample, self.base, first, noise=self.noise, scale=longest, finest=finest)
 
@@ -264,9 +266,9 @@ class Prober:
         found = False
         for region in regions:
             b = region.block
-            own = scale_that_matters(self.origin[b], self.belief.claimed[b])
-            if own < MIXED * self.scale[b]:
-                self.scale[b], found = own, True
+            matters = scale_that_matters(self.origin[b], self.belief.claimed[b])
+            if matters < self.scale[b]:
+                self.scale[b], found = matters, True
         if found:
             self.first = self.first_alone = FIRST_STEP
         return found
@@ -287,7 +289,7 @@ class Prober:
         if self.workers is None:
             return
         self.settle()
-        first = max(self.first, self._least(regions)) * self._longest(regions)
+        first = max(self.first, self._least(regions)) * self.longest(regions)
         steps = [side * h for h in (first, first / RATIO) for side in (1, -1)]
         directions = [self.direction(regions, row, skip) for row in rows]
         found = self.workers.along(directions, steps, self.origin)
@@ -303,31 +305,13 @@ class Prober:
         with direction.through(self.parameters, self.origin, self.loss) as at:
             return measure_noise(at, self.base)
 
-    def jump(self, regions: Sequence[Region], row: int, reading: Reading) -> float:
-        """Height of a jump along a row, where what was read is a slope between jumps, or 0."""
-        if reading.kink or not reading.reach:
-            return 0.0
-        direction, longest = self.direction(regions, row), self._longest(regions)
-        claim, at = direction.slope(self.belief.claimed), cache(self._along(direction, {}))
-        ladder = self._ladder(lambda h: (h, at(h), h, at(-h)), FIRST_STEP, longest, FINEST)
-        short = ShortSteps(ladder, at, longest, reading.value, reading.bar, reading.reach)
-
-        def across() -> Iterator[Derivative]:
-            return slopes_across(ladder.sample, longest, noise=self.noise)
-
-        worth = max(reading.bar, WORTH * abs(reading.value))
-        if abs(claim - reading.value) > worth and short.explained(claim, across()):
-            return short.jump_towards(claim)
-        parts = SECANTS if reading.strays else SECANTS[:1]
-        return short.jump_on_the_way(parts) if short.between_jumps(parts, across()) else 0.0
-
     def take_jumps_for_noise(self, regions: Sequence[Region], row: int, height: float) -> bool:
         """Measure across jumps from here on, which are noise then; whether it is any more.
 
         Where few values about the point can be had, it is that of the one jump that was found.
         """
-        direction, longest = self.direction(regions, row), self._longest(regions)
-        at = self._along(direction, {})
+        direction, longest = self.direction(regions, row), self.longest(regions)
+        at = self.along(direction, {})
         noise = height_of_jumps(lambda t: at(t * longest), self.base) or height / math.sqrt(12)
         larger = noise > self.noise
         if larger:
@@ -335,9 +319,7 @@ class Prober:
             self.borne_out = self.borne_out_alone = True  # shorter steps lie between jumps
         return larger
 
-    def _along(
-        self, direction: Direction, known: Mapping[float, float]
-    ) -> Callable[[float], float]:
+    def along(self, direction: Direction, known: Mapping[float, float]) -> Callable[[float], float]:
         """The loss along a direction, as far as it is not known, less what rounding does to it.
 
         The parameters are put back when others are to be moved: most often the next direction
@@ -359,6 +341,3 @@ class Prober:
         if self._away:
             self._back()
         self._away = ()
-
-    def _longest(self, regions: Sequence[Region]) -> float:
-        return min(self.reach(region.block) for region in regions)
